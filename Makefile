@@ -1,0 +1,37 @@
+# Two commands matter: `make demo` and `make test`. Both install what they lack.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo-home
+PIP_ARGS ?=
+
+.PHONY: demo test check install fix results
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing keyreel into $(VENV) (a few minutes the first time) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: install
+	@$(BIN)/keyreel init $(DEMO) --demo
+	@$(BIN)/keyreel --home $(DEMO) run demo
+
+check: install
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/typos
+	@$(BIN)/pytest -q -m "not slow and not prefect and not browser and not gpu"
+
+test: install
+	@$(BIN)/pytest -q -m "not gpu" --cov --cov-report=term:skip-covered
+
+fix: install
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+results: install
+	@$(BIN)/python -m benchmarks.report

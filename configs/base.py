@@ -1,0 +1,38 @@
+"""The base of every declaration: frozen, unknown keys forbidden; and text in two languages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+Language = Literal["zh", "en"]
+Aspect = Literal["portrait", "square", "landscape"]
+Json = JsonValue
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""A name that is safe as a folder name on every filesystem."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Declaration(BaseModel):
+    """A frozen declaration read from YAML; a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, ser_json_inf_nan="strings")
+
+
+class Words(Declaration):
+    """One phrase in Chinese and English; plain text in YAML stands for both."""
+
+    zh: str = ""
+    en: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_text_is_both(cls, value: object) -> object:
+        return {"zh": value, "en": value} if isinstance(value, str) else value
+
+    def say(self, language: Language) -> str:
+        """Return the phrase in `language`, or in the other one where it was left out."""
+        return (self.zh or self.en) if language == "zh" else (self.en or self.zh)

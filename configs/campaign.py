@@ -1,0 +1,114 @@
+"""The campaign file: what a person writes to get a week of pictures and clips.
+
+Says nothing of how a picture is made: that is the pipeline's and the profile's part.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from configs.base import Declaration, Fraction, Json, Language, Slug, Words
+
+Colour = Annotated[str, StringConstraints(pattern=r"^(#[0-9a-fA-F]{6}|[^#].{0,39})$")]
+"""A value as `#RRGGBB`, or a colour's name in either language."""
+
+AxisValue = str | int | float | bool
+
+
+class Focus(Declaration):
+    """The point of a picture that no crop may lose, as fractions of width and height."""
+
+    x: Fraction = 0.5
+    y: Fraction = 0.5
+
+
+class Product(Declaration):
+    """One thing to advertise."""
+
+    id: Slug
+    name: Words
+    kind: str | None = None
+    """The product's kind in the model's vocabulary; found in the name where left out."""
+    colour: Colour | None = None
+    material: str | None = None
+    image: str | None = None
+    """An own photo, as a path inside the home: it is animated instead of a generated keyframe."""
+    focus: Focus | None = None
+    facts: dict[str, Json] = {}
+    """Anything a prompt template may use as `product.facts.NAME`."""
+
+
+class Brand(Declaration):
+    """Whose name stands on the deliveries."""
+
+    name: str
+    logo: str | None = None
+    """RGBA picture, as a path inside the home."""
+    logo_on_dark: str | None = None
+    """The variant for dark ground; where left out, the logo is turned white there."""
+    watermark: dict[str, Json] = {}
+    """Settings of the watermark stage, e.g. `{position: top-right, width: 0.10}`."""
+    words: tuple[str, ...] = ()
+    """Words that no prompt expander may change or drop."""
+
+
+class Calendar(Declaration):
+    """The days to make; each is a shot's day with its weekday and festival."""
+
+    start: dt.date | Literal["today", "next-monday"] = "next-monday"
+    days: Annotated[int, Field(ge=1, le=366)] = 7
+    timezone: str = "Asia/Shanghai"
+    locale: str = "zh_CN"
+
+
+class Condition(Declaration):
+    """A phrase added to the prompt where an expression holds."""
+
+    if_: str = Field(alias="if")
+    add: str
+
+
+class Prompt(Declaration):
+    """Which template describes the shots, in which language, with which additions."""
+
+    template: Slug | tuple[Slug, ...] = "product-closeup"
+    language: Language = "zh"
+    when: tuple[Condition, ...] = ()
+    subject: str | None = None
+    action: str | None = None
+    scene: str | None = None
+    light: str | None = None
+    style: str | None = None
+    text: str | None = None
+    """Words to be drawn in the picture, kept verbatim."""
+
+
+class Override(Declaration):
+    """Settings for the shots whose axes match: `{match: {day: fri}, set: {animate.motion: pan}}`."""
+
+    match: dict[str, AxisValue | tuple[AxisValue, ...]]
+    set: dict[str, Json]
+
+
+class Campaign(Declaration):
+    """The whole brief."""
+
+    name: Slug
+    title: Words = Words()
+    pipeline: Slug = "social-clip"
+    profile: Slug = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Left out: drawn once when the run is submitted, and kept in the run's parameters."""
+    brand: Brand
+    calendar: Calendar = Calendar()
+    products: Annotated[tuple[Product, ...], Field(min_length=1)]
+    matrix: dict[str, Literal["all"] | tuple[AxisValue, ...]] = {"product": "all", "day": "all"}
+    """The axes whose product is the list of shots; `day` takes weekdays (`mon`) or ISO dates."""
+    prompt: Prompt = Prompt()
+    deliveries: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    settings: dict[str, Json] = {}
+    """Settings for all shots, nested or dotted: `{animate.motion: orbit-left}`."""
+    overrides: tuple[Override, ...] = ()

@@ -1,0 +1,98 @@
+"""The settings of every stage, with their defaults: the lowest layer.
+
+A pipeline's `with`, then profile, brand, campaign and shot override are laid over it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from configs.base import Declaration, Fraction
+
+Motion = Literal[
+    "auto",
+    "push-in",
+    "pull-out",
+    "orbit-left",
+    "orbit-right",
+    "pan-left",
+    "pan-right",
+    "tilt-up",
+    "tilt-down",
+    "turntable",
+    "static",
+]
+Position = Literal[
+    "top-left", "top", "top-right", "bottom-left", "bottom", "bottom-right", "center"
+]
+Steps = Annotated[int, Field(ge=1, le=100)]
+Guidance = Annotated[float, Field(ge=0, le=30)]
+
+
+class Expand(Declaration):
+    """How a shot's intent becomes the models' prompts."""
+
+    expander: Literal["template", "endpoint", "local"] = "template"
+    """`endpoint`: any OpenAI-compatible server; `local`: a transformers causal model."""
+
+
+class Keyframe(Declaration):
+    """The still picture that opens a clip."""
+
+    model: str | None = None
+    """An id of models.yaml; left out: the profile's picture model."""
+    steps: Steps | None = None
+    guidance: Guidance | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    negative: str = ""
+
+
+class Animate(Declaration):
+    """The clip made from a picture."""
+
+    model: str | None = None
+    motion: Motion = "auto"
+    """`auto` draws one by the shot's seed."""
+    seconds: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Left out: the model's own length."""
+    steps: Steps | None = None
+    guidance: Guidance | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+
+class Watermark(Declaration):
+    """The brand's logo over the delivery."""
+
+    position: Position = "top-right"
+    width: Annotated[float, Field(gt=0, le=0.5)] = 0.10
+    """Logo width as a fraction of the frame's width."""
+    opacity: Fraction = 0.6
+    margin: Annotated[float, Field(ge=0, le=0.2)] = 0.045
+    """Distance to the edge as a fraction of the short side."""
+    variant: Literal["auto", "light", "dark"] = "auto"
+    """`auto` looks at the picture beneath."""
+
+
+class Export(Declaration):
+    """The file that a platform takes."""
+
+    fit: Literal["auto", "crop", "blur", "letterbox"] = "auto"
+    """`auto` crops between neighbouring shapes, and pads with a blurred copy otherwise."""
+    preset: Literal["ultrafast", "veryfast", "medium", "slow"] = "veryfast"
+    crf: Annotated[int, Field(ge=0, le=40)] = 20
+    quality: Annotated[int, Field(ge=1, le=100)] = 90
+    """Of JPEG and WebP stills and covers."""
+    fps: Annotated[int, Field(ge=1, le=120)] | None = None
+    """Left out: the smallest multiple of the clip's rate that the platform takes."""
+
+
+class Settings(Declaration):
+    """All stages' settings; a dotted path such as `animate.motion` names one of them."""
+
+    expand: Expand = Expand()
+    keyframe: Keyframe = Keyframe()
+    animate: Animate = Animate()
+    watermark: Watermark = Watermark()
+    export: Export = Export()

@@ -1,0 +1,1 @@
+"""Pictures and frames from plain requests. Knows nothing of campaigns, Prefect or the catalog."""

@@ -1,0 +1,141 @@
+"""What a stage is: the ports it takes and gives, what it decides at plan time, how it runs.
+
+`decide` is pure: no clock, disk or GPU. `run` makes files and knows nothing of plans or Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from catalogs.node import Input, InputFile, Node
+from catalogs.store import Store
+from configs.base import Json
+from configs.campaign import Campaign, Product
+from configs.delivery import Delivery
+from configs.home import Home
+from configs.model import Model
+from configs.settings import Settings
+
+PortType = Literal["text", "image", "clip", "overlay", "file"]
+Lane = Literal["plan", "gpu", "cpu"]
+"""`plan`: its value is known at plan time (text); `gpu`: one at a time; `cpu`: side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An input picture as `decide` sees it: size in pixels and the point to keep."""
+
+    width: int
+    height: int
+    focus: tuple[float, float] = (0.5, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All that a stage may look at to decide one node."""
+
+    campaign: Campaign
+    product: Product
+    shot: str
+    seed: int
+    settings: Settings
+    texts: Mapping[str, str]
+    """Text ports that are wired in, by this stage's port name."""
+    pictures: Mapping[str, Photo]
+    """Size and focus of the image inputs, by port."""
+    inputs: Mapping[str, Input]
+    aspect: str = ""
+    delivery: Delivery | None = None
+    delivery_id: str = ""
+    model: Model | None = None
+    """The picture or clip model this stage would use."""
+    files: Mapping[str, InputFile] = field(default_factory=dict)
+    """Hashed brand files by role: `logo`, `logo_on_dark`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a stage decided: the params that go into the key, and files it reads besides."""
+
+    params: Mapping[str, Json]
+    files: Mapping[str, InputFile] = field(default_factory=dict)
+    uses_model: bool = False
+    notes: Mapping[str, Json] = field(default_factory=dict)
+    gives: Mapping[str, Photo] = field(default_factory=dict)
+    """Size and focus of the pictures or clips it will make, for the stages after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A finished file in the workspace, before the store takes it."""
+
+    path: Path
+    kind: Literal["image", "clip", "overlay", "cover", "text"]
+    mime: str
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    fps: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One node's files and what making them took."""
+
+    node: Node
+    drafts: Mapping[str, Draft]
+    seconds: float
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    """Recorded: load seconds, peak memory, device, fallbacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Step `done` of `total` of the node at `node.address`."""
+
+    node: Node
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What a stage works with while it runs."""
+
+    home: Home
+    store: Store
+    models: Mapping[str, Model]
+    dtype: str = "auto"
+    budget_gb: float = 4.0
+    on_progress: Callable[[Progress], None] = lambda _: None
+    cancelled: Callable[[], bool] = lambda: False
+
+    def path(self, node: Node, port: str) -> Path:
+        """Return the file behind an input port: an asset of the store, or the user's own file."""
+        source = node.inputs[port]
+        if isinstance(source, InputFile):
+            return self.home.inside(source.path)
+        return self.store.output(source.key, source.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One word of the pipeline."""
+
+    id: str
+    version: int
+    takes: Mapping[str, PortType]
+    gives: Mapping[str, PortType]
+    lane: Lane
+    decide: Callable[[Cell], Decision]
+    run: Callable[[Sequence[Node], Studio, Path], Iterator[Made]]
+    """`run(nodes, studio, workspace)`: nodes of one shot, cheap to make together; yields each
+    as soon as it is done, its drafts inside `workspace`."""
+    uses: Literal["picture", "clip"] | None = None
+    """Which of the profile's models it draws with."""
+    optional: frozenset[str] = frozenset()
+    """Input ports that a pipeline may leave unwired."""
