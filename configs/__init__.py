@@ -1,1 +1,1 @@
-"""WHAT: frozen declarations and the YAML that fills them. Knows nothing of disks, clocks or GPUs."""
+"""WHAT: frozen declarations and the YAML that fills them. Knows nothing of clocks or GPUs."""

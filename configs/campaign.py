@@ -87,7 +87,7 @@ class Prompt(Declaration):
 
 
 class Override(Declaration):
-    """Settings for the shots whose axes match: `{match: {day: fri}, set: {animate.motion: pan}}`."""
+    """Settings for shots whose axes match: `{match: {day: fri}, set: {animate.motion: static}}`."""
 
     match: dict[str, AxisValue | tuple[AxisValue, ...]]
     set: dict[str, Json]

@@ -1,0 +1,19 @@
+"""All stages, in the order a campaign meets them. A new stage is a file beside this and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasks import animate, expand, export, keyframe, watermark
+from tasks.stage import Stage
+
+STAGES: Mapping[str, Stage] = {
+    stage.id: stage
+    for stage in (
+        expand.STAGE,  # intent -> the models' prompts
+        keyframe.STAGE,  # prompt -> picture
+        animate.STAGE,  # picture, motion -> clip
+        watermark.STAGE,  # logo, picture beneath -> overlay
+        export.STAGE,  # clip or picture, overlay -> the platform's file
+    )
+}
