@@ -7,6 +7,7 @@ KeyreelError            anything below; exit code 1
 │   └── BadFile         an image, logo, model folder or asset is missing or broken
 ├── StageFailed         a stage could not make its files; the run goes on with other shots
 │   ├── Rejected        the quality gate refused what was made
+│   ├── Passing         a fault that may pass: an encoder was killed, a file was busy; tried again
 │   └── OutOfSpace      the disk or its quota is full
 └── Interrupted         Ctrl-C or a cancel arrived; exit code 130
 """
@@ -54,6 +55,10 @@ class StageFailed(KeyreelError):
 
 class Rejected(StageFailed):
     """The quality gate refused what was made."""
+
+
+class Passing(StageFailed):
+    """A fault that may pass, such as an encoder killed for memory: worth trying again."""
 
 
 class OutOfSpace(StageFailed):

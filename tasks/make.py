@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from functools import cache
+from importlib.metadata import version
 
 from catalogs.node import InputFile, Node
 from catalogs.record import Record
@@ -18,8 +18,10 @@ from tasks.stage import Stage, Studio
 LIBRARIES = ("keyreel", "torch", "diffusers", "transformers", "pillow", "imageio-ffmpeg")
 
 
-def make(stage: Stage, nodes: Sequence[Node], studio: Studio, *, run: str) -> Iterator[Record]:
-    """Make `nodes` of one shot, yielding each record once it is committed.
+def make(
+    stage: Stage, nodes: Sequence[Node], studio: Studio, *, run: str
+) -> Iterator[tuple[Node, Record]]:
+    """Make `nodes` of one shot, yielding each with its record once it is committed.
 
     Raises:
         StageFailed: where a node could not be made; those already yielded are kept.
@@ -30,7 +32,7 @@ def make(stage: Stage, nodes: Sequence[Node], studio: Studio, *, run: str) -> It
         for made in stage.run(missing, studio, workspace):
             quality.gate(made)
             finished = dt.datetime.now(dt.UTC)
-            yield studio.store.commit(
+            record = studio.store.commit(
                 made.node,
                 made.drafts,
                 run=run,
@@ -39,6 +41,7 @@ def make(stage: Stage, nodes: Sequence[Node], studio: Studio, *, run: str) -> It
                 facts={**made.facts, "versions": dict(versions())},
                 paths=input_paths(made.node),
             )
+            yield made.node, record
 
 
 def input_paths(node: Node) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""All stages, in the order a campaign meets them. A new stage is a file beside this and a line here."""
+"""All stages, in the order a campaign meets them. A new one is a file beside this, and a line."""
 
 from __future__ import annotations
 
