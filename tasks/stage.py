@@ -26,11 +26,15 @@ Lane = Literal["plan", "gpu", "cpu"]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An input picture as `decide` sees it: size in pixels and the point to keep."""
+    """An input picture or clip as `decide` sees it: size in pixels and the point to keep."""
 
     width: int
     height: int
     focus: tuple[float, float] = (0.5, 0.5)
+    fps: float = 0.0
+    """Of a clip: frames a second."""
+    frames: int = 0
+    """Of a clip: how many it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Cell:
     texts: Mapping[str, str]
     """Text ports that are wired in, by this stage's port name."""
     pictures: Mapping[str, Photo]
-    """Size and focus of the image inputs, by port."""
+    """Size and focus of the image and clip inputs, by port."""
     inputs: Mapping[str, Input]
     aspect: str = ""
     delivery: Delivery | None = None
