@@ -1,0 +1,121 @@
+"""What this machine can compute on, and which profile and number format suit it.
+
+Loads no weights. torch is imported only where an NVIDIA driver is present, so that a machine
+without one plans its work in a second.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from configs.errors import BadInput
+from configs.model import Profile
+
+NVIDIA = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
+"""Any of these means a driver; `/dev/dxg` is WSL2's."""
+
+GB = 1e9
+"""Makers' gigabytes: a "24 GB" card reports 25.4e9 bytes, which is 23.7 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A processor or graphics card."""
+
+    kind: Literal["cpu", "cuda"]
+    name: str
+    memory_gb: float
+    """Gigabytes of 1e9 bytes: the card's own memory, or what this process may use of RAM."""
+    capability: tuple[int, int] = (0, 0)
+    """CUDA compute capability."""
+    amx: bool = False
+    avx512_bf16: bool = False
+
+
+@cache
+def detect() -> Device:
+    """Return the first CUDA device that torch can use, else the processor."""
+    if any(Path(path).exists() for path in NVIDIA):
+        import torch
+
+        if torch.cuda.is_available():
+            card = torch.cuda.get_device_properties(0)
+            return Device(
+                "cuda", card.name, card.total_memory / GB, capability=(card.major, card.minor)
+            )
+    return read_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8"), _usable_ram() / GB)
+
+
+def read_cpu(cpuinfo: str, memory_gb: float) -> Device:
+    """Return the processor that the text of `/proc/cpuinfo` describes."""
+    fields = dict(re.findall(r"^([^\t\n:]+?)\s*: (.*)$", cpuinfo, flags=re.MULTILINE))
+    flags = set(fields.get("flags", "").split())
+    return Device(
+        "cpu",
+        fields.get("model name", "CPU"),
+        memory_gb,
+        amx="amx_bf16" in flags,
+        avx512_bf16="avx512_bf16" in flags,
+    )
+
+
+def pick_profile(device: Device, profiles: Mapping[str, Profile]) -> str:
+    """Return the id of the largest profile that fits `device`; a card too small uses the processor.
+
+    Raises:
+        BadInput: where no profile fits.
+    """
+    for kind in (device.kind, "cpu"):
+        fitting = {
+            name: profile.min_memory_gb
+            for name, profile in profiles.items()
+            if profile.device == kind and profile.min_memory_gb <= device.memory_gb
+        }
+        if fitting:
+            return max(fitting, key=lambda name: fitting[name])
+    raise BadInput(
+        f"no profile fits {device.name} with {device.memory_gb:.1f} GB; "
+        f"profiles.yaml has {', '.join(profiles)}"
+    )
+
+
+def dtype_for(device: Device, dtype: str = "auto") -> str:
+    """Return the number format to compute in: bfloat16 where the hardware multiplies it.
+
+    float16 is never chosen: Z-Image overflows in it and gives black pictures.
+    """
+    if dtype != "auto":
+        return dtype
+    fast = device.capability >= (8, 0) or device.amx or device.avx512_bf16
+    return "bfloat16" if fast else "float32"
+
+
+def pixels(device: Device, dtype: str = "auto") -> dict[str, str]:
+    """Return the choices of a device that change pixels: a part of the content key."""
+    return {
+        "dtype": dtype_for(device, dtype),
+        "quantisation": "none",
+        "attention": "native",
+        "device": device.kind,
+    }
+
+
+def use_allowed_cores() -> None:
+    """Give torch as many threads as this process may use cores: more only take turns."""
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+
+def _usable_ram() -> float:
+    """Bytes of RAM, or of the container's limit where that is lower."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text(encoding="utf-8").strip() if limit.exists() else "max"
+    return min(total, float("inf") if text == "max" else int(text))

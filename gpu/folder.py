@@ -1,0 +1,154 @@
+"""A model's folder on disk: checked before anything is loaded, then loaded without chatter.
+
+A folder is hostile until checked: it may be half-downloaded, hold pickles, or name classes of any
+installed library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from configs.errors import BadFile
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+LIBRARIES = {"diffusers", "transformers"}
+"""The only libraries whose classes a folder may name: importing any other runs its code."""
+
+HEADER_LIMIT = 100_000_000
+"""Bytes; safetensors itself refuses longer headers."""
+
+
+def check(folder: Path, pipeline: str) -> int:
+    """Return how many parameters `folder` holds, having checked that it can be loaded whole.
+
+    Args:
+        folder: in diffusers' layout: `model_index.json` and a folder for each component.
+        pipeline: the class that `model_index.json` must name.
+
+    Raises:
+        BadFile: where a file is missing, cut short, a pickle that runs code, or of another class.
+    """
+    index = _read_json(folder / "model_index.json")
+    if index.get("_class_name") != pipeline:
+        raise BadFile(
+            f"{folder}/model_index.json: is a {index.get('_class_name')!r}; "
+            f"models.yaml says {pipeline}"
+        )
+    return sum(
+        _check_component(folder / name, *entry)
+        for name, entry in index.items()
+        if isinstance(entry, list) and any(entry)
+    )
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadFile(f"{path}: is missing; put the model's whole folder there") from error
+    except ValueError as error:
+        raise BadFile(f"{path}: is no JSON: {error}; download it again") from error
+    if not isinstance(value, dict):
+        raise BadFile(f"{path}: is no JSON object; download it again")
+    return value
+
+
+def _check_component(folder: Path, library: str, name: str) -> int:
+    if library not in LIBRARIES:
+        raise BadFile(f"{folder.parent}/model_index.json: names {library}.{name}; not loaded")
+    if not folder.is_dir():
+        raise BadFile(f"{folder}: is missing; the model's download is not complete")
+    for shards in folder.glob("*.index.json"):
+        shard_of = _read_json(shards).get("weight_map")
+        for shard in sorted(set(shard_of.values())) if isinstance(shard_of, dict) else ():
+            if not (folder / Path(shard).name).exists():
+                raise BadFile(f"{folder}/{shard}: is missing; the model's download is not complete")
+    parameters = sum(count_parameters(path) for path in sorted(folder.glob("*.safetensors")))
+    if not parameters:
+        _check_pickles(folder)
+    if not parameters and not any(folder.iterdir()):
+        raise BadFile(f"{folder}: is empty; the model's download is not complete")
+    return parameters
+
+
+def count_parameters(path: Path) -> int:
+    """Return how many numbers a safetensors file holds, checking its length against its header.
+
+    Raises:
+        BadFile: where the file is cut short or no safetensors.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))[0]
+        if not 0 < length <= min(size - 8, HEADER_LIMIT):
+            raise BadFile(f"{path}: is no safetensors file, or cut short at {size} bytes")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise BadFile(f"{path}: is no safetensors file: {error}") from error
+    tensors = [value for name, value in header.items() if name != "__metadata__"]
+    whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+    if size != whole:
+        raise BadFile(f"{path}: has {size} of {whole} bytes; download it again")
+    return sum(math.prod(tensor["shape"]) for tensor in tensors)
+
+
+def _check_pickles(folder: Path) -> None:
+    """Refuse pickles that hold anything but tensors: unpickling those runs their code."""
+    import torch
+
+    for path in sorted({*folder.glob("*.bin"), *folder.glob("*.pth"), *folder.glob("*.pt")}):
+        try:
+            torch.load(path, map_location="meta", weights_only=True)
+        except Exception as error:
+            raise BadFile(
+                f"{path}: is a pickle that torch.load(weights_only=True) refuses; "
+                "use the model's safetensors files"
+            ) from error
+
+
+def load(folder: Path, pipeline: str, *, dtype: str, device: str) -> DiffusionPipeline:
+    """Return the pipeline of `folder`, its weights on `device`.
+
+    Raises:
+        BadFile: where the files are whole but do not make up the pipeline.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imported
+    import diffusers
+    import torch
+
+    with quiet():
+        try:
+            pipe = getattr(diffusers, pipeline).from_pretrained(
+                folder, dtype=getattr(torch, dtype), local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise BadFile(f"{folder}: cannot be loaded as {pipeline}: {error}") from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(device)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep diffusers and transformers from printing bars and advice while they load."""
+    from diffusers.utils import logging as diffusers_log
+    from transformers.utils import logging as transformers_log
+
+    before = [(log, log.get_verbosity()) for log in (diffusers_log, transformers_log)]
+    for log, _ in before:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, verbosity in before:
+            log.set_verbosity(verbosity)

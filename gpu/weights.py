@@ -1,0 +1,206 @@
+"""The cache of loaded weights: each model is loaded once, and leased for one piece of work.
+
+`WeightsSpec` is the recipe, a lease is the right to the live pipeline. Knows nothing of pictures.
+
+    with shared(budget_gb=4).lease(spec) as pipe:
+        pipe(prompt=...)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpu import folder
+from gpu.device import GB, use_allowed_cores
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+BYTES = {"bfloat16": 2, "float32": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSpec:
+    """A recipe for loaded weights; two with equal `key` share them."""
+
+    folder: Path
+    pipeline: str
+    """Class of diffusers, e.g. `ZImagePipeline`."""
+    fingerprint: str
+    """Hash of the weight files: a changed file is another model."""
+    dtype: str
+    device: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the cache tells weights apart by."""
+        return self.fingerprint, self.dtype, self.device
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the cache has done since it began."""
+
+    loads: int = 0
+    hits: int = 0
+    """Leases of weights that were there already."""
+    waits: int = 0
+    """Leases that waited for another thread's load."""
+    evictions: int = 0
+    seconds: float = 0.0
+    """Spent loading."""
+    bytes: int = 0
+    """Held now."""
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """Live weights, or the promise of them while one thread loads."""
+
+    pipe: Future[DiffusionPipeline] = field(default_factory=Future)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """A pipeline keeps its step and its frame caches on itself: one piece of work at a time."""
+    leases: int = 0
+    bytes: int = 0
+
+
+def load(spec: WeightsSpec) -> DiffusionPipeline:
+    """Return the pipeline of `spec`, loaded from its folder."""
+    use_allowed_cores()
+    return folder.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=spec.device)
+
+
+class Weights:
+    """Loaded weights under a memory budget.
+
+    Args:
+        budget_gb: gigabytes of 1e9 bytes. Idle weights above it are dropped, least recently used
+            first; leased ones never are, so that a model larger than the budget still runs.
+        load: makes the live pipeline of a spec.
+    """
+
+    def __init__(
+        self, budget_gb: float, *, load: Callable[[WeightsSpec], DiffusionPipeline] = load
+    ) -> None:
+        self.budget = budget_gb * GB
+        self._load = load
+        self._lock = threading.Lock()
+        self._held: OrderedDict[tuple[str, str, str], _Loaded] = OrderedDict()
+        self._stats = Stats()
+
+    @contextlib.contextmanager
+    def lease(self, spec: WeightsSpec) -> Iterator[DiffusionPipeline]:
+        """Lend the live pipeline of `spec` for one piece of work, loading it where needed.
+
+        Raises:
+            BadFile: where the folder cannot be loaded; every thread that waited for it hears so,
+                and the next lease tries again.
+        """
+        loaded = self._take(spec)
+        try:
+            pipe = loaded.pipe.result()
+            with loaded.turn:
+                yield pipe
+        finally:
+            self._give(loaded)
+
+    def prewarm(self, specs: Iterable[WeightsSpec]) -> None:
+        """Load `specs` before they are asked for."""
+        for spec in specs:
+            with self.lease(spec):
+                pass
+
+    def release_all(self) -> int:
+        """Drop all weights that are not leased; returns the bytes set free."""
+        with self._lock:
+            before = self._bytes()
+            self._drop(until=0.0)
+            return before - self._bytes()
+
+    def stats(self) -> Stats:
+        """Return what the cache did so far and holds now."""
+        with self._lock:
+            return replace(self._stats, bytes=self._bytes())
+
+    def _take(self, spec: WeightsSpec) -> _Loaded:
+        """Count a lease of `spec`, loading it in this thread if no other has begun to."""
+        with self._lock:
+            loaded = self._held.get(spec.key)
+            first = loaded is None
+            if loaded is None:
+                loaded = self._held[spec.key] = _Loaded()
+            loaded.leases += 1
+            self._held.move_to_end(spec.key)
+            if not first:
+                self._count(**({"hits": 1} if loaded.pipe.done() else {"waits": 1}))
+        if first:
+            self._fill(spec, loaded)
+        return loaded
+
+    def _fill(self, spec: WeightsSpec, loaded: _Loaded) -> None:
+        started = time.perf_counter()
+        try:
+            loaded.bytes = folder.check(spec.folder, spec.pipeline) * BYTES[spec.dtype]
+            with self._lock:
+                self._drop(until=self.budget)
+            pipe = self._load(spec)
+        except BaseException as error:
+            with self._lock:
+                del self._held[spec.key]
+            loaded.pipe.set_exception(error)
+            return
+        with self._lock:
+            self._count(loads=1, seconds=time.perf_counter() - started)
+        loaded.pipe.set_result(pipe)
+
+    def _give(self, loaded: _Loaded) -> None:
+        with self._lock:
+            loaded.leases -= 1
+            newest = next(reversed(self._held.values()), None)
+            if loaded is not newest:
+                self._drop(until=self.budget)
+
+    def _drop(self, until: float) -> None:
+        """Drop idle weights, least recently used first, until `until` bytes are held."""
+        idle = [key for key, loaded in self._held.items() if not loaded.leases]
+        for key in idle:
+            if self._bytes() <= until:
+                break
+            del self._held[key]
+            self._count(evictions=1)
+            _return_memory(key[-1])
+
+    def _bytes(self) -> int:
+        return sum(loaded.bytes for loaded in self._held.values())
+
+    def _count(self, **more: float) -> None:
+        self._stats = replace(
+            self._stats, **{name: getattr(self._stats, name) + n for name, n in more.items()}
+        )
+
+
+def _return_memory(device: str) -> None:
+    """Hand freed weights back: modules refer to each other, so they wait for the collector."""
+    gc.collect()
+    if device == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+
+
+_SHARED = Weights(0)
+
+
+def shared(budget_gb: float) -> Weights:
+    """Return this process's one cache, its budget set to `budget_gb`."""
+    _SHARED.budget = budget_gb * GB
+    return _SHARED

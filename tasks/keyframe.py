@@ -1,0 +1,109 @@
+"""The keyframe stage: one prompt becomes the still picture that opens a clip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from catalogs.node import Node
+from configs.errors import BadPlan
+from configs.model import Model
+from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Studio
+
+
+def decide(cell: Cell) -> Decision:
+    """Return what decides the picture: prompt text, size, steps, guidance, seed.
+
+    Raises:
+        BadPlan: where a setting does not suit the model.
+    """
+    model, settings = cell.model, cell.settings.keyframe
+    if model is None:
+        raise BadPlan(f"{cell.shot}: keyframe has no picture model; the profile must name one")
+    width, height = _size(cell, model)
+    steps = model.steps if settings.steps is None else settings.steps
+    guidance = model.guidance if settings.guidance is None else settings.guidance
+    check_model(cell, model, "keyframe", steps, guidance)
+    if settings.negative and not guidance:
+        raise BadPlan(
+            f"{cell.shot}: keyframe.negative: has no effect without guidance; leave it out"
+        )
+    focus = cell.product.focus
+    return Decision(
+        params={
+            "prompt": cell.texts["prompt"],
+            "negative": settings.negative,
+            "width": width,
+            "height": height,
+            "steps": steps,
+            "guidance": guidance,
+            "seed": cell.seed if settings.seed is None else settings.seed,
+            "max_tokens": model.max_tokens,
+        },
+        uses_model=True,
+        gives={"image": Photo(width, height, (focus.x, focus.y) if focus else (0.5, 0.5))},
+    )
+
+
+def _size(cell: Cell, model: Model) -> tuple[int, int]:
+    if cell.aspect not in model.sizes:
+        raise BadPlan(
+            f"{cell.shot}: the picture model has no size for {cell.aspect!r}; "
+            f"it draws {', '.join(model.sizes)}"
+        )
+    width, height = model.sizes[cell.aspect]
+    return width, height
+
+
+def check_model(cell: Cell, model: Model, stage: str, steps: int, guidance: float) -> None:
+    """Raise BadPlan where steps or guidance are more than a model was trained for."""
+    if steps > model.max_steps:
+        raise BadPlan(f"{cell.shot}: {stage}.steps: {steps} is above the model's {model.max_steps}")
+    if guidance > model.max_guidance:
+        raise BadPlan(
+            f"{cell.shot}: {stage}.guidance: {guidance} is above the model's {model.max_guidance}"
+        )
+
+
+def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
+    """Draw each node's picture as a PNG with nothing in it but pixels."""
+    from gpu.image import PictureRequest, draw
+    from gpu.weights import shared
+    from tasks.model import weights_spec
+
+    weights = shared(studio.budget_gb)
+    for node in nodes:
+        started, before = time.perf_counter(), weights.stats()
+        params = dict(node.params)
+        picture = draw(
+            PictureRequest(spec=weights_spec(node, studio), **params),  # type: ignore[arg-type]
+            weights,
+            on_step=partial(_report, studio, node),
+            cancelled=studio.cancelled,
+        )
+        path = workspace / f"{node.key}.png"
+        picture.save(path, compress_level=1)
+        yield Made(
+            node,
+            {"image": Draft(path, "image", "image/png", picture.width, picture.height)},
+            time.perf_counter() - started,
+            {"load_seconds": weights.stats().seconds - before.seconds},
+        )
+
+
+def _report(studio: Studio, node: Node, done: int, total: int) -> None:
+    studio.on_progress(Progress(node, done, total))
+
+
+STAGE = Stage(
+    id="keyframe",
+    version=1,
+    takes={"prompt": "text"},
+    gives={"image": "image"},
+    lane="gpu",
+    decide=decide,
+    run=run,
+    uses="picture",
+)
