@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
 
 from configs.base import Declaration, Json
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hex: safe as a file name."""
+
+Suffix = Annotated[str, StringConstraints(pattern=r"^(\.[A-Za-z0-9]{1,8})?$")]
 
 AssetKind = Literal["image", "clip", "overlay", "cover", "text"]
 
@@ -12,7 +19,7 @@ AssetKind = Literal["image", "clip", "overlay", "cover", "text"]
 class Asset(Declaration):
     """A file of the store, named by the SHA-256 of its bytes."""
 
-    sha256: str
+    sha256: Digest
     kind: AssetKind
     mime: str
     bytes: int
@@ -21,7 +28,7 @@ class Asset(Declaration):
     frames: int = 0
     fps: float = 0.0
     seconds: float = 0.0
-    suffix: str = ""
+    suffix: Suffix = ""
     """File suffix with its dot, so that a player knows what it opens."""
 
 
@@ -38,7 +45,7 @@ class Record(Declaration):
     """A finished node. Its file, named by the key, is what "done" means."""
 
     format: Literal[1] = 1
-    key: str
+    key: Digest
     recipe: dict[str, Json]
     """`Node.recipe()`: what the key is the hash of."""
     place: Place

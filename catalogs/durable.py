@@ -1,0 +1,51 @@
+"""What a commit stands on: fsync, file locks that end with their process, and a full disk told."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from configs.errors import OutOfSpace
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def sync(path: Path) -> None:
+    """Wait until the file's bytes, or the folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path, mode: int) -> Iterator[None]:
+    """Hold a flock (`LOCK_SH` or `LOCK_EX`) on `path`; the kernel drops it with the process."""
+    with path.open("ab") as file:
+        fcntl.flock(file, mode)
+        yield
+
+
+@contextmanager
+def telling_of_space(folder: Path) -> Iterator[None]:
+    """Turn the system's "no space left" and "quota exceeded" into what a person can do.
+
+    Raises:
+        OutOfSpace: in their place.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free = shutil.disk_usage(folder).free / 1e6
+        raise OutOfSpace(
+            f"{folder}: the disk or its quota is full ({free:.0f} MB free); "
+            "free some space or run `keyreel gc`, then run again: what is finished is kept"
+        ) from error
