@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from catalogs.node import Node
 from configs.errors import BadPlan
@@ -76,11 +77,11 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     weights = shared(studio.budget_gb)
     for node in nodes:
         started, before = time.perf_counter(), weights.stats()
-        params = dict(node.params)
+        params: dict[str, Any] = dict(node.params)
         picture = draw(
-            PictureRequest(spec=weights_spec(node, studio), **params),  # type: ignore[arg-type]
+            PictureRequest(spec=weights_spec(node, studio), **params),
             weights,
-            on_step=partial(_report, studio, node),
+            on_step=partial(report, studio, node),
             cancelled=studio.cancelled,
         )
         path = workspace / f"{node.key}.png"
@@ -93,7 +94,8 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         )
 
 
-def _report(studio: Studio, node: Node, done: int, total: int) -> None:
+def report(studio: Studio, node: Node, done: int, total: int) -> None:
+    """Tell the studio that step `done` of `total` of `node` is behind us."""
     studio.on_progress(Progress(node, done, total))
 
 

@@ -1,0 +1,120 @@
+"""The animate stage: a picture and a motion become the clip that all deliveries are cut from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from catalogs.node import Node
+from configs.errors import BadPlan
+from configs.model import Model
+from tasks.ffmpeg import write_clip
+from tasks.keyframe import check_model, report
+from tasks.photo import adapt, open_photo
+from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
+
+
+def decide(cell: Cell) -> Decision:
+    """Return what decides the clip: prompt text, size, length, steps, guidance, seed.
+
+    Raises:
+        BadPlan: where a setting does not suit the model.
+    """
+    model, settings = cell.model, cell.settings.animate
+    if model is None:
+        raise BadPlan(f"{cell.shot}: animate has no clip model; the profile must name one")
+    picture = cell.pictures["image"]
+    width, height = _size(cell, model, picture)
+    steps = model.steps if settings.steps is None else settings.steps
+    guidance = model.guidance if settings.guidance is None else settings.guidance
+    check_model(cell, model, "animate", steps, guidance)
+    frames = _frames(cell, model, settings.seconds)
+    return Decision(
+        params={
+            "prompt": cell.texts["prompt"],
+            "width": width,
+            "height": height,
+            "frames": frames,
+            "fps": model.fps,
+            "steps": steps,
+            "guidance": guidance,
+            "seed": cell.seed if settings.seed is None else settings.seed,
+            "max_tokens": model.max_tokens,
+            "motion": settings.motion,
+        },
+        uses_model=True,
+        gives={"clip": Photo(width, height, picture.focus, model.fps, frames)},
+    )
+
+
+def _size(cell: Cell, model: Model, picture: Photo) -> tuple[int, int]:
+    """Follow the picture's shape: a keyframe of the model's own size keeps it exactly."""
+    if cell.aspect not in model.sizes:
+        raise BadPlan(
+            f"{cell.shot}: the clip model has no size for {cell.aspect!r}; "
+            f"it makes {', '.join(model.sizes)}"
+        )
+    return adapt(
+        (picture.width, picture.height), math.prod(model.sizes[cell.aspect]), model.multiple
+    )
+
+
+def _frames(cell: Cell, model: Model, seconds: float | None) -> int:
+    """Return 4k + 1 frames, nearest to `seconds`."""
+    if seconds is None:
+        return model.frames
+    frames = 4 * max(1, round(seconds * model.fps / 4)) + 1
+    if frames > model.max_frames:
+        raise BadPlan(
+            f"{cell.shot}: animate.seconds: {seconds} is above the model's "
+            f"{model.max_frames / model.fps:.1f}"
+        )
+    return frames
+
+
+def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
+    """Animate each node's picture into a visually lossless master clip."""
+    from gpu.video import ClipRequest, animate
+    from gpu.weights import shared
+    from tasks.model import weights_spec
+
+    weights = shared(studio.budget_gb)
+    for node in nodes:
+        started, before = time.perf_counter(), weights.stats()
+        params: dict[str, Any] = dict(node.params)
+        fps, _ = params.pop("fps"), params.pop("motion")
+        frames = animate(
+            ClipRequest(
+                spec=weights_spec(node, studio),
+                image=open_photo(studio.path(node, "image")),
+                **params,
+            ),
+            weights,
+            on_step=partial(report, studio, node),
+            cancelled=studio.cancelled,
+        )
+        count, height, width, _ = frames.shape
+        path = workspace / f"{node.key}.mp4"
+        write_clip(path, frames, size=(width, height), fps=fps, cancelled=studio.cancelled)
+        yield Made(
+            node,
+            {"clip": Draft(path, "clip", "video/mp4", width, height, count, fps, count / fps)},
+            time.perf_counter() - started,
+            {"load_seconds": weights.stats().seconds - before.seconds},
+        )
+
+
+STAGE = Stage(
+    id="animate",
+    version=1,
+    takes={"image": "image", "prompt": "text"},
+    gives={"clip": "clip"},
+    lane="gpu",
+    decide=decide,
+    run=run,
+    uses="clip",
+)
