@@ -1,0 +1,67 @@
+"""The files beside a page: small posters, and previews that cost no disk.
+
+Knows nothing of shots or campaigns: it is given pictures and clips named by their bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+POSTER_SIDE = 640  # pixels: twice the 320 that the longest side of a poster takes on a page
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A picture to make a poster from."""
+
+    sha256: str
+    path: Path
+
+    @property
+    def poster(self) -> str:
+        """The poster's file name."""
+        return f"{self.sha256[:20]}.jpg"
+
+
+def write_posters(stills: Iterable[Still], cache: Path, folder: Path) -> None:
+    """Put a small JPEG of every still into `folder`; each is drawn once and kept in `cache`."""
+    wanted = {still.poster: still for still in stills}.values()
+    cache.mkdir(parents=True, exist_ok=True)
+
+    def put(still: Still) -> None:
+        if not (cache / still.poster).exists():
+            _draw_poster(still.path, cache / still.poster)
+        link(cache / still.poster, folder / still.poster)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the interpreter lock
+        list(pool.map(put, wanted))
+
+
+def link(source: Path, target: Path) -> None:
+    """Hard-link `source` as `target`, or copy it where the filesystem cannot."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _draw_poster(source: Path, target: Path) -> None:
+    with Image.open(source) as opened:
+        opened.draft("RGB", (POSTER_SIDE, POSTER_SIDE))  # a JPEG is decoded at the size needed
+        picture = ImageOps.exif_transpose(opened)
+        picture.thumbnail((POSTER_SIDE, POSTER_SIDE))
+        picture = picture.convert("RGBA")
+    ground = Image.new("RGBA", picture.size, "white")
+    ground.alpha_composite(picture)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
+        ground.convert("RGB").save(temporary, "JPEG", quality=84)
+    Path(temporary.name).replace(target)
