@@ -206,21 +206,28 @@ class Store:
             draft.path.chmod(0o444)
             sync(draft.path)
         self.at("fsynced")
-        targets = {port: self.asset_path(asset) for port, asset in outputs.items()}
-        for port, target in targets.items():
+        for port, asset in outputs.items():
+            target = self.asset_path(asset)
             shard(target.parent)
             drafts[port].path.replace(target)
-        for folder in {target.parent for target in targets.values()}:
-            sync(folder)
         self.at("renamed")
         return outputs
 
     def _write(self, record: Record, temporary: Path) -> None:
+        """Make the node done: all it stands on first, its record's own name last.
+
+        The inbox entry comes before the record, so that no power loss hides one from the catalog.
+        The record's bytes are synced before the folders: that one journal commit covers them too.
+        """
+        self.inbox.mkdir(exist_ok=True)
+        (self.inbox / record.key).touch()
         temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
         self.at("temp written")
         sync(temporary)
+        for folder in {self.asset_path(asset).parent for asset in record.outputs.values()}:
+            sync(folder)
+        sync(self.inbox)
         self.at("fsynced")
-        self.announce(record.key)
         target = self.record_path(record.key)
         shard(target.parent)
         with locked(self.lock, fcntl.LOCK_EX):
@@ -229,12 +236,6 @@ class Store:
         self.at("renamed")
         sync(target.parent)
         self.at("recorded")
-
-    def announce(self, key: str) -> None:
-        """Leave an entry for the catalog, before the record: none is missed, even by power loss."""
-        self.inbox.mkdir(exist_ok=True)
-        (self.inbox / key).touch()
-        sync(self.inbox)
 
     def _set_aside(self, key: str, why: str) -> BadFile:
         path = self.record_path(key)
