@@ -1,0 +1,49 @@
+"""What engineers see of a run in the Prefect UI: a progress bar while it runs, a table after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prefect.artifacts import (
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from catalogs.record import Run
+from flows.book import Book
+from flows.progress import Watch
+
+EVERY_SECONDS = 2.0
+"""An update is a request to the server; people do not look more often."""
+
+
+def progress(watch: Watch) -> Callable[[], None]:
+    """Create the progress artifact and return what brings it up to date, when due."""
+    artifact = create_progress_artifact(0.0, key="campaign-progress", description="Nodes made")
+    due = time.monotonic() + EVERY_SECONDS
+
+    def show() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + EVERY_SECONDS
+            update_progress_artifact(artifact, round(100 * watch.fraction(), 1))
+
+    return show
+
+
+def table(run: Run, book: Book) -> None:
+    """Create the final table: a row for every delivery, with its file or its reason."""
+    rows = [
+        {
+            "shot": entry.place.shot,
+            "delivery": entry.place.delivery,
+            "state": entry.state,
+            "file": str(book.files.get(entry.key, "")),
+            "reason": entry.error,
+        }
+        for entry in run.entries
+        if entry.place.delivery and entry.key in book.sinks
+    ]
+    create_table_artifact(rows, key="campaign-deliveries", description=book.headline())

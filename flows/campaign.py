@@ -1,0 +1,147 @@
+"""The campaign flow: a campaign file becomes a week of finished deliveries.
+
+    prepare -> expand -> keyframe -> animate -> watermark -> export -> catalog -> gallery
+
+Says when work starts and what people see of it in Prefect; how a file is made is `tasks/`'s part.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task
+from prefect.utilities.annotations import quote
+
+from configs.errors import Interrupted, KeyreelError, Passing
+from configs.home import Home
+from flows import artifacts
+from flows.book import Book
+from flows.execute import Done, Work, execute
+from flows.plan import prepare
+from flows.progress import Watch, current_watch
+from flows.signals import stop_on_signals
+from tasks.make import make
+from tasks.stage import Studio
+from tasks.stages import STAGES
+
+SLOTS = {"plan": 1, "gpu": 1, "cpu": 1}
+"""Works of each lane at once: an export's ffmpeg already uses every core."""
+
+
+@flow(
+    name="campaign",
+    flow_run_name="{campaign}",
+    task_runner=ThreadPoolTaskRunner(max_workers=sum(SLOTS.values())),
+    persist_result=False,
+    validate_parameters=True,
+)
+def campaign(
+    campaign: str,
+    home: str | None = None,
+    start: dt.date | None = None,
+    profile: str | None = None,
+    seed: int | None = None,
+) -> State[str] | str:
+    """Make every delivery of a campaign that is not made yet.
+
+    Args:
+        campaign: name of a file in the home's `campaigns/`.
+        home: folder of the workspace; left out: KEYREEL_HOME.
+        start: first day, in place of the campaign's own.
+        profile: which models run; left out: the campaign's own, or what fits the device.
+        seed: in place of the campaign's own. Where both are left out, one is drawn from this
+            flow run's id, so that a retry draws the same.
+
+    Returns:
+        The run's id.
+    """
+    logger = get_run_logger()
+    prepared = prepare(
+        Home.find(Path(home) if home else None),
+        campaign,
+        start=start,
+        profile=profile,
+        seed=seed,
+        draw=str(flow_run.get_id()),
+    )
+    watch = current_watch()
+    with stop_on_signals() as stop, Book.open(prepared, watch=watch) as book:
+        logger.info("%s", book.headline())
+        show = artifacts.progress(watch)
+        outcome = execute(
+            book.works,
+            starter(book.studio(stop), book.run_id, watch),
+            slots=SLOTS,
+            held=book.store.has,
+            cancelled=stop,
+            idle=lambda: (book.tick(), show()),
+        )
+        run = book.close(outcome, interrupted=stop())
+        artifacts.table(run, book)
+    if run.state == "interrupted":
+        raise Interrupted(f"stopped; what was finished is kept: {book.headline()}")
+    failed = book.failures()
+    if failed:
+        return Completed(name="Partly done", message=failed, data=run.id)
+    return run.id
+
+
+def starter(studio: Studio, run_id: str, watch: Watch) -> Callable[[Work, Done], None]:
+    """Return what starts one work as a Prefect task run."""
+
+    def start(work: Work, done: Done) -> None:
+        future = TASKS[work.kind].submit(
+            f"{work.shot} {work.stage}", quote(work), quote(studio), quote(watch), run_id
+        )
+        future.add_done_callback(lambda ended: done(work, error_of(ended.state)))
+
+    return start
+
+
+def error_of(state: State[int]) -> BaseException | None:
+    """Return what a task run raised, if it did."""
+    if state.is_completed():
+        return None
+    result = state.result(raise_on_failure=False)
+    return result if isinstance(result, BaseException) else KeyreelError(str(state.message))
+
+
+def make_work(name: str, work: Work, studio: Studio, watch: Watch, run_id: str) -> int:
+    """Make the nodes of one shot and stage; return how many."""
+    logger = get_run_logger()
+    count = 0
+    for node, record in make(STAGES[work.kind], work.nodes, studio, run=run_id):
+        watch.finish(node, record)
+        logger.info("%s: %.1f s", node.address, record.seconds)
+        count += 1
+    return count
+
+
+def may_pass(_task: Task[..., int], _run: TaskRun, state: State[int]) -> bool:
+    """Return whether trying again may help: a killed encoder may pass, a broken photo will not."""
+    return isinstance(error_of(state), Passing)
+
+
+TASKS = {
+    stage.id: task(
+        make_work,
+        name=stage.id,
+        task_run_name="{name}",
+        tags=[stage.lane],
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=2,
+        retry_delay_seconds=2,
+        retry_jitter_factor=0.5,
+        retry_condition_fn=may_pass,
+    )
+    for stage in STAGES.values()
+}

@@ -1,0 +1,211 @@
+"""The `keyreel` command: a thin shell over the library. It can do nothing that the library cannot."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from configs.errors import BadInput, KeyreelError
+from configs.home import Home
+
+app = typer.Typer(
+    help="A campaign file becomes a week of on-brand pictures and clips.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+catalog_app = typer.Typer(help="Look after the catalog.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
+
+Name = Annotated[str, typer.Argument(help="A file in the home's campaigns/, without its .yaml.")]
+Start = Annotated[
+    dt.datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="First day, in place of the campaign's own."),
+]
+Profile = Annotated[str | None, typer.Option(help="mini, 12gb, 24gb, 40gb or 80gb.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="In place of the campaign's own seed.")]
+Asset = Annotated[
+    str, typer.Argument(help="A delivered file, or the start of an asset's hash or a node's key.")
+]
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(envvar="KEYREEL_HOME", help="The workspace; else the one you stand in."),
+    ] = None,
+) -> None:
+    context.obj = home
+
+
+def home_of(context: typer.Context) -> Home:
+    """Return the home that this command works in."""
+    return Home.find(context.obj)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or existing folder.")],
+    demo: Annotated[bool, typer.Option("--demo", help="With the demo campaign in it.")] = False,
+) -> None:
+    """Make a home: folders, a commented campaign to edit, schemas for your editor."""
+    from flows import screen
+
+    screen.initialised(Home.create(folder, demo=demo))
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    campaign: Name,
+    start: Start = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="SHOT FIELD", help="Say which layer set a value of a shot."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every node, for programs.")] = False,
+) -> None:
+    """Show what a run would make, why, how long it takes and how much disk; spends nothing."""
+    from flows import screen
+    from flows.plan import prepare
+
+    prepared = prepare(home_of(context), campaign, start=_day(start), profile=profile, seed=seed)
+    if explain:
+        screen.say(prepared.explain(*explain))
+    elif as_json:
+        screen.print_json(prepared.plan.as_json())
+    else:
+        screen.plan(prepared)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    campaign: Name,
+    start: Start = None,
+    profile: Profile = None,
+    seed: Seed = None,
+) -> None:
+    """Make every delivery that is not made yet."""
+    from flows import start as starting
+
+    raise typer.Exit(starting.run(home_of(context), campaign, _day(start), profile, seed))
+
+
+@app.command()
+def show(context: typer.Context, asset: Asset) -> None:
+    """Print the recipe of an asset and what it was made from."""
+    from catalogs.catalog import Catalog
+    from catalogs.store import Store
+    from flows import screen
+
+    home = home_of(context)
+    screen.ancestry(Catalog(home.catalog, Store(home.store)).show(asset))
+
+
+@app.command()
+def query(context: typer.Context, sql: Annotated[str, typer.Argument(help="One SELECT.")]) -> None:
+    """Ask the catalog; it is opened read-only, with no access to other files or the network."""
+    from catalogs.catalog import Catalog
+    from catalogs.store import Store
+    from flows import screen
+
+    home = home_of(context)
+    screen.rows(*Catalog(home.catalog, Store(home.store)).query(sql))
+
+
+@app.command()
+def rerun(context: typer.Context, asset: Asset) -> None:
+    """Make an asset again from its recipe and say whether its bytes are the same."""
+    from flows import screen
+    from flows.rerun import rerun as again
+
+    raise typer.Exit(screen.reran(again(home_of(context), asset)))
+
+
+@app.command()
+def gc(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only show.")] = False,
+) -> None:
+    """Show, or delete, what no campaign's latest run uses."""
+    from flows import screen
+    from flows.upkeep import collect
+
+    screen.collected(collect(home_of(context), delete=yes), deleted=yes)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check device, memory, models, encoder, fonts, server, catalog and disk."""
+    from flows import screen
+    from flows.doctor import examine
+
+    raise typer.Exit(screen.findings(examine(home_of(context))))
+
+
+@app.command()
+def schema(
+    folder: Annotated[Path, typer.Argument(help="Where the JSON Schemas go.")] = Path(),
+) -> None:
+    """Write the JSON Schemas with which an editor checks and completes the YAML."""
+    from configs.schema import write_schemas
+    from flows import screen
+
+    screen.say("\n".join(str(path) for path in write_schemas(folder)))
+
+
+@catalog_app.command()
+def rebuild(context: typer.Context) -> None:
+    """Build the catalog anew from the records and runs on disk."""
+    from flows import screen
+    from flows.upkeep import rebuild_catalog
+
+    screen.say(rebuild_catalog(home_of(context)))
+
+
+def _day(moment: dt.datetime | None) -> dt.date | None:
+    return moment.date() if moment else None
+
+
+def main() -> None:
+    """Run the command; an error is one sentence and an exit code, never a traceback."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except KeyreelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        _usage_or_bug(error)
+
+
+def _usage_or_bug(error: Exception) -> None:
+    """End on a wrong word of the command line, or on a bug of ours, in one sentence."""
+    if hasattr(error, "format_message"):
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        sys.exit(BadInput.exit_code)
+    if "KEYREEL_TRACE" in os.environ:
+        raise error
+    print(
+        f"error: this is a bug in keyreel: {type(error).__name__}: {error}\n"
+        "Set KEYREEL_TRACE=1 to see where, and please report it.",
+        file=sys.stderr,
+    )
+    sys.exit(KeyreelError.exit_code)

@@ -1,0 +1,187 @@
+"""What the terminal shows: tables, a progress bar, the next commands. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from catalogs.record import Run
+from configs.base import Json
+from configs.home import Home
+from flows.plan import Prepared
+from flows.progress import Watch
+
+console = Console(highlight=False)
+MOST_REASONS = 12
+"""Reasons shown by `keyreel plan`; the rest are counted. A screen holds about forty lines."""
+
+
+def say(text: str) -> None:
+    """Print text as it is."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def print_json(value: Json) -> None:
+    """Print JSON for programs."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def initialised(home: Home) -> None:
+    """Say what `keyreel init` made, and what to do next."""
+    names = ", ".join(sorted(path.stem for path in home.campaigns.glob("*.yaml")))
+    say(f"Home ready in {home.root}\nCampaigns: {names}")
+
+
+def plan(prepared: Prepared) -> None:
+    """Print what a run would make, stage by stage, with the reasons for what is stale."""
+    plan = prepared.plan
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("stage", "new", "stale", "cached", "seconds", "MB"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for row in plan.summary():
+        table.add_row(
+            row.stage,
+            str(row.new),
+            str(row.stale),
+            str(row.cached),
+            f"{row.seconds:.0f}",
+            f"{row.bytes / 1e6:.0f}",
+        )
+    say(prepared.headline())
+    console.print(table)
+    reasons = Counter(plan.reasons.values())
+    for reason, count in reasons.most_common(MOST_REASONS):
+        say(f"  {count} × {reason}")
+    if len(reasons) > MOST_REASONS:
+        say(f"  … and {len(reasons) - MOST_REASONS} more reasons; see --json")
+
+
+def nothing_to_do(prepared: Prepared) -> None:
+    """Say that everything is made."""
+    say(f"{prepared.headline()}\nNothing to do: every delivery is made and up to date.")
+
+
+def announce(prepared: Prepared) -> None:
+    """Say what a run is about to make."""
+    say(prepared.headline())
+
+
+@contextmanager
+def progress(watch: Watch) -> Iterator[None]:
+    """Show a bar for every stage, and the denoising steps of what is in work."""
+    bars = Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=24),
+        _Count(watch),
+        TimeElapsedColumn(),
+        _Steps(watch),
+        console=console,
+        refresh_per_second=4,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bars:
+        bars.add_task("all", total=1.0)
+        yield
+
+
+class _Count(ProgressColumn):
+    """Nodes made of nodes wanted; also moves the bar, since it is asked four times a second."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def render(self, task: Task) -> Text:
+        task.completed = self.watch.fraction()
+        made, total = sum(self.watch.made.values()), sum(self.watch.total.values())
+        return Text(f"{made}/{total}" if total else "starting")
+
+
+class _Steps(ProgressColumn):
+    """The nodes in work, with their steps."""
+
+    max_refresh = 0.25
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def render(self, task: Task) -> Text:
+        with self.watch.lock:
+            now = [f"{name} {done}/{total}" for name, (done, total) in self.watch.steps.items()]
+        return Text("  ".join(now), style="dim", overflow="ellipsis")
+
+
+def finished(home: Home, run: Run) -> None:
+    """Print what was made, what it took, where it is, and the next commands to try."""
+    console.print(_outcome(run))
+    failed = [entry for entry in run.entries if entry.state == "failed"]
+    for entry in failed[:MOST_REASONS]:
+        place = entry.place
+        say(f"failed: {place.shot} {place.stage} {place.delivery or place.aspect}: {entry.error}")
+    folder = home.runs / run.id
+    say(
+        f"\nPictures and clips  {home.deliveries / run.campaign}\n"
+        f"Gallery page        {folder / 'index.html'}\n"
+        f"Catalog             {home.catalog / 'published.duckdb'}\n\n"
+        "Next, try:\n"
+        f"  keyreel --home {home.root} plan {run.campaign}\n"
+        f'  keyreel --home {home.root} query "SELECT * FROM v_weekly_output"\n'
+        f"  keyreel --home {home.root} show {_one_delivery(home, run)}"
+    )
+
+
+def _outcome(run: Run) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("stage", "made", "cached", "failed", "seconds"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    stages = dict.fromkeys(entry.place.stage for entry in run.entries)
+    for stage in stages:
+        entries = [entry for entry in run.entries if entry.place.stage == stage]
+        states = Counter(entry.state for entry in entries)
+        seconds = sum(entry.seconds for entry in entries if entry.state == "made")
+        lost = states["failed"] + states["skipped"]
+        table.add_row(
+            stage, str(states["made"]), str(states["cached"]), str(lost), f"{seconds:.1f}"
+        )
+    return table
+
+
+def _one_delivery(home: Home, run: Run) -> str:
+    files = sorted((home.deliveries / run.campaign).rglob("*.mp4")) or sorted(
+        path for path in (home.deliveries / run.campaign).rglob("*") if path.is_file()
+    )
+    return str(files[0]) if files else "FILE"
+
+
+def interrupted(watch: Watch) -> None:
+    """Say that what was finished is kept."""
+    made, total = sum(watch.made.values()), sum(watch.total.values())
+    say(f"Interrupted: {made} of {total} finished and kept. Run the same command to go on.")
+
+
+def rows(columns: Sequence[str], values: Sequence[Sequence[object]]) -> None:
+    """Print the answer to a query: a table for people, tab-separated lines for a pipe."""
+    if not console.is_terminal:
+        for line in (columns, *values):
+            print("\t".join("" if value is None else str(value) for value in line))
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in values:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
