@@ -1,0 +1,280 @@
+"""The export stage: a clip or a picture, with its logo, becomes the file that a platform takes.
+
+All exports of one clip that are to be made share an ffmpeg process; each is a node of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from PIL import Image
+
+from catalogs.node import Node
+from configs.delivery import Delivery, Rate
+from configs.errors import BadPlan, Interrupted, OutOfSpace, Passing, Rejected, StageFailed
+from tasks.encode import ClipFile, Job, encode
+from tasks.framing import frame
+from tasks.photo import open_photo
+from tasks.probe import check, probe
+from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Studio
+from tasks.still import StillFile, stamp_of
+
+ENCODERS = 4
+"""At once: four 1080-class x264 encoders and their lookahead take 0.9 GB together."""
+
+MOST_PASSES = 4
+"""A clip is played forth and back at most twice; more is tiresome to watch."""
+
+COMMON_RATES = (24, 25, 30, 50, 60)
+
+
+def decide(cell: Cell) -> Decision:
+    """Return what decides the file: shape, rate, length, quality, limits.
+
+    Raises:
+        BadPlan: where the clip is too long or too short for the platform, its rate cannot be
+            met, or a clip is wired to a still delivery or the other way round.
+    """
+    delivery = cell.delivery
+    assert delivery is not None, "the wiring lets this stage run per delivery only"
+    port = "clip" if delivery.kind == "clip" else "image"
+    if port not in cell.pictures or len(cell.pictures.keys() & {"clip", "image"}) > 1:
+        raise BadPlan(
+            f"{cell.shot}: {cell.delivery_id} is a {delivery.kind}: wire {port} into export, "
+            f"and nothing else but the overlay"
+        )
+    return (_decide_clip if port == "clip" else _decide_still)(cell, delivery)
+
+
+def _decide_clip(cell: Cell, delivery: Delivery) -> Decision:
+    clip, settings = cell.pictures["clip"], cell.settings.export
+    passes = _passes(cell, delivery, clip)
+    played = passes * (clip.frames - 1) + 1 if passes > 1 else clip.frames
+    fps, blend = _rate(cell, delivery.fps, clip.fps)
+    cover = delivery.cover or delivery
+    file = ClipFile(
+        width=delivery.width,
+        height=delivery.height,
+        framing=frame(clip, delivery.width, delivery.height, settings.fit),
+        clip_fps=clip.fps,
+        clip_frames=clip.frames,
+        passes=passes,
+        fps=fps,
+        frames=round(played / clip.fps * fps),
+        blend=blend,
+        crf=settings.crf,
+        preset=settings.preset,
+        audio=delivery.audio,
+        edit_list=delivery.edit_list,
+        cover=StillFile(
+            framing=frame(clip, cover.width, cover.height, settings.fit),
+            format="jpeg",
+            quality=settings.quality,
+            max_bytes=None,
+        ),
+        max_bytes=delivery.max_bytes,
+    )
+    notes = {"length": f"played {passes} times, forth and back"} if passes > 1 else {}
+    return Decision(
+        params=file.model_dump(mode="json"),
+        notes=notes,
+        gives={"delivery": Photo(delivery.width, delivery.height, fps=fps, frames=file.frames)},
+    )
+
+
+def _decide_still(cell: Cell, delivery: Delivery) -> Decision:
+    if delivery.format == "mp4":
+        raise BadPlan(f"{cell.delivery_id}: a still has the format jpeg, png or webp, not mp4")
+    settings = cell.settings.export
+    size = delivery.width, delivery.height
+    file = StillFile(
+        framing=frame(cell.pictures["image"], *size, settings.fit),
+        format=delivery.format,
+        quality=settings.quality,
+        max_bytes=delivery.max_bytes,
+    )
+    return Decision(params=file.model_dump(mode="json"), gives={"delivery": Photo(*size)})
+
+
+def _passes(cell: Cell, delivery: Delivery, clip: Photo) -> int:
+    """Return how often the clip is played, forth and back in turn, to be long enough."""
+    seconds = clip.frames / clip.fps
+    if delivery.max_seconds is not None and seconds > delivery.max_seconds:
+        raise BadPlan(
+            f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes at most "
+            f"{delivery.max_seconds:g} s: lower animate.seconds"
+        )
+    if seconds >= delivery.min_seconds:
+        return 1
+    passes = math.ceil((delivery.min_seconds * clip.fps - 1) / (clip.frames - 1))
+    if passes > MOST_PASSES:
+        raise BadPlan(
+            f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes no less "
+            f"than {delivery.min_seconds:g} s, even played {MOST_PASSES} times: "
+            f"raise animate.seconds"
+        )
+    return passes
+
+
+def _rate(cell: Cell, takes: Rate, own: float) -> tuple[float, bool]:
+    """Return frames a second, and whether frames must be mixed to get there.
+
+    The smallest multiple of the clip's own rate that the platform takes only repeats frames.
+    """
+    wanted = cell.settings.export.fps
+    if wanted is not None:
+        if not takes.min <= wanted <= takes.max:
+            raise BadPlan(
+                f"{cell.shot}: export.fps: {cell.delivery_id} takes {takes.min:g} to "
+                f"{takes.max:g} frames a second, not {wanted}"
+            )
+        return float(wanted), wanted % own != 0
+    times = max(1, math.ceil(takes.min / own))
+    if times * own <= takes.max:
+        return float(times * own), False
+    common = (float(rate) for rate in COMMON_RATES if takes.min <= rate <= takes.max)
+    return next(common, float(takes.max)), True
+
+
+def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
+    """Make each node's file; one that cannot be made is told of after all others.
+
+    Raises:
+        StageFailed: naming those that failed; Passing where another try may help.
+        OutOfSpace: at once, where the disk is full.
+        Interrupted: at once, where the run was cancelled.
+    """
+    failures: list[StageFailed] = []
+    for node in nodes:
+        if "image" in node.inputs:
+            yield from _still(node, studio, workspace, failures)
+    for batch in _batches(nodes):
+        yield from _clips(batch, studio, workspace, failures)
+    if failures:
+        kind = Passing if any(isinstance(error, Passing) for error in failures) else StageFailed
+        raise kind("; ".join(map(str, failures)))
+
+
+def _batches(nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
+    """Yield the nodes that share a clip, as many at a time as encoders may run."""
+    clips = sorted((node for node in nodes if "clip" in node.inputs), key=_clip)
+    for _, group in groupby(clips, _clip):
+        members = list(group)
+        for start in range(0, len(members), ENCODERS):
+            yield members[start : start + ENCODERS]
+
+
+def _clip(node: Node) -> list[str]:
+    return node.inputs["clip"].identity()
+
+
+def _clips(
+    batch: Sequence[Node], studio: Studio, workspace: Path, failures: list[StageFailed]
+) -> Iterator[Made]:
+    """Encode a batch in one process, or one by one where that fails."""
+    started = time.perf_counter()
+    first_frame = workspace / f"{batch[0].key}-first.png"
+    jobs = [_job(node, studio, workspace) for node in batch]
+    try:
+        encode(
+            studio.path(batch[0], "clip"),
+            jobs,
+            first_frame,
+            cancelled=studio.cancelled,
+            on_frame=lambda done: _report(batch, jobs, studio, done),
+        )
+    except OutOfSpace:
+        raise
+    except StageFailed as error:
+        if len(batch) == 1:
+            failures.append(type(error)(f"{batch[0].address}: {error}"))
+            return
+        for node in batch:
+            yield from _clips([node], studio, workspace, failures)
+        return
+    with Image.open(first_frame) as first:
+        for node, job in zip(batch, jobs, strict=True):
+            try:
+                yield _made(node, job, first, started, len(batch))
+            except Rejected as error:
+                failures.append(Rejected(f"{node.address}: {error}"))
+
+
+def _job(node: Node, studio: Studio, workspace: Path) -> Job:
+    overlay = studio.path(node, "overlay") if "overlay" in node.inputs else None
+    return Job(
+        path=workspace / f"{node.key}.mp4",
+        file=ClipFile.model_validate(node.params),
+        overlay=overlay,
+        stamp=stamp_of(overlay) if overlay else None,
+    )
+
+
+def _made(node: Node, job: Job, first: Image.Image, started: float, shared: int) -> Made:
+    """Look at a finished file and make its cover.
+
+    Raises:
+        Rejected: where it is not what was asked for.
+    """
+    facts = probe(job.path)
+    check(facts, job.file)
+    cover = job.path.with_suffix(".jpg")
+    job.file.cover.make(first, job.overlay, cover)
+    clip = Draft(
+        job.path,
+        "clip",
+        "video/mp4",
+        facts.width,
+        facts.height,
+        frames=facts.frames,
+        fps=facts.fps,
+        seconds=facts.seconds,
+    )
+    return Made(
+        node,
+        {"delivery": clip, "cover": Draft(cover, "cover", "image/jpeg", *job.file.cover.size)},
+        (time.perf_counter() - started) / shared,
+        {"encoded_together": shared},
+    )
+
+
+def _still(
+    node: Node, studio: Studio, workspace: Path, failures: list[StageFailed]
+) -> Iterator[Made]:
+    if studio.cancelled():
+        raise Interrupted("export was cancelled; what was finished is kept")
+    started = time.perf_counter()
+    file = StillFile.model_validate(node.params)
+    path = workspace / f"{node.key}.{file.format}"
+    overlay = studio.path(node, "overlay") if "overlay" in node.inputs else None
+    try:
+        file.make(open_photo(studio.path(node, "image")), overlay, path)
+    except Rejected as error:
+        failures.append(Rejected(f"{node.address}: {error}"))
+        return
+    draft = Draft(path, "image", f"image/{file.format}", *file.size)
+    yield Made(node, {"delivery": draft}, time.perf_counter() - started)
+
+
+def _report(batch: Sequence[Node], jobs: Sequence[Job], studio: Studio, done: int) -> None:
+    """Tell of every file what ffmpeg says of the first: they advance together."""
+    share = done / jobs[0].file.frames
+    for node, job in zip(batch, jobs, strict=True):
+        total = job.file.frames
+        studio.on_progress(Progress(node, min(total, round(share * total)), total))
+
+
+STAGE = Stage(
+    id="export",
+    version=1,
+    takes={"clip": "clip", "image": "image", "overlay": "overlay"},
+    gives={"delivery": "file", "cover": "image"},
+    lane="cpu",
+    decide=decide,
+    run=run,
+    optional=frozenset({"clip", "image", "overlay"}),
+)

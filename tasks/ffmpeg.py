@@ -1,0 +1,178 @@
+"""One ffmpeg process: how it is started, fed, watched and ended; and the settings all clips share.
+
+Knows nothing of nodes or deliveries. The binary is imageio-ffmpeg's, run directly: the package's
+own writer rounds 1080 up to 1088, drops stderr and ignores the exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from configs.errors import Interrupted, OutOfSpace, Passing, StageFailed
+
+BT709 = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+"""All three tags, set in the graph: told to the encoder, ffmpeg 9 leaves two of them unknown."""
+
+THREADS = 2
+"""Of each x264 encoder: another count gives other bytes, so it does not follow the machine."""
+
+POLL = 0.05
+"""Seconds between looks at the process: how late a cancel may be."""
+
+Cancelled = Callable[[], bool]
+
+
+def never() -> bool:
+    """Return False: nobody cancels."""
+    return False
+
+
+@cache
+def binary() -> str:
+    """Return the path of imageio-ffmpeg's static build."""
+    import imageio_ffmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    cancelled: Cancelled = never,
+    frames: Iterable[bytes] = (),
+    on_frame: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Run ffmpeg with `arguments` until it ends.
+
+    Args:
+        arguments: all but the binary and the options every run shares.
+        cancelled: looked at every 50 ms; once true, the process and its children are killed.
+        frames: what the process reads from its standard input.
+        on_frame: told how many frames the first output has, a few times a second.
+
+    Raises:
+        StageFailed: where it ends with an error, with its last lines.
+        Passing: where it was killed.
+        OutOfSpace: where the disk is full.
+        Interrupted: where it was cancelled.
+    """
+    shared = ("-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y")
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as progress:
+        process = subprocess.Popen(
+            [binary(), *shared, "-progress", "pipe:1", "-stats_period", "0.2", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=progress,
+            stderr=said,
+            start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+        )
+        try:
+            _feed(process, frames, cancelled)
+            _watch(process, cancelled, lambda: on_frame(_frames(progress)))
+        finally:
+            _end(process)
+        if process.returncode:
+            raise _failure(process.returncode, said)
+
+
+def _feed(process: subprocess.Popen[bytes], frames: Iterable[bytes], cancelled: Cancelled) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # its stderr says why
+        for frame in frames:
+            _heed(cancelled)
+            pipe.write(frame)
+
+
+def _watch(
+    process: subprocess.Popen[bytes], cancelled: Cancelled, report: Callable[[], None]
+) -> None:
+    while process.poll() is None:
+        _heed(cancelled)
+        report()
+        time.sleep(POLL)
+
+
+def _heed(cancelled: Cancelled) -> None:
+    if cancelled():
+        raise Interrupted("ffmpeg was cancelled; what was finished is kept")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _frames(progress: IO[bytes]) -> int:
+    """Return the last frame count that ffmpeg wrote."""
+    size = os.fstat(progress.fileno()).st_size
+    tail = os.pread(progress.fileno(), 1024, max(0, size - 1024))
+    counts = [line[6:] for line in tail.splitlines() if line.startswith(b"frame=")]
+    return int(counts[-1]) if counts else 0
+
+
+def _failure(code: int, said: IO[bytes]) -> StageFailed:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    if any("No space left on device" in line for line in lines):
+        return OutOfSpace("the disk is full: ffmpeg could not finish its file")
+    last = " | ".join(lines[-3:]) or "it said nothing"
+    if code < 0:  # most often the kernel, for memory
+        return Passing(f"ffmpeg was killed by {signal.Signals(-code).name}: {last}")
+    return StageFailed(f"ffmpeg ended with {code}: {last}")
+
+
+def x264(*, fps: float, crf: int, preset: str, edit_list: bool = True) -> list[str]:
+    """Return the options of one deterministic H.264 MP4: closed groups of 2 s, index in front."""
+    flags = "+faststart" if edit_list else "+faststart+negative_cts_offsets"
+    return [
+        *("-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-profile:v", "high"),
+        *("-threads", str(THREADS), "-g", str(round(2 * fps)), "-flags:v", "+bitexact+cgop"),
+        *("-fflags", "+bitexact", "-map_metadata", "-1", "-movflags", flags),
+        *(() if edit_list else ("-use_editlist", "0")),
+    ]
+
+
+def write_clip(
+    path: Path,
+    frames: Iterable[bytes],
+    *,
+    size: tuple[int, int],
+    fps: float,
+    crf: int = 10,
+    preset: str = "veryfast",
+    cancelled: Cancelled = never,
+) -> None:
+    """Write packed RGB frames as a visually lossless master clip, yuv420p BT.709.
+
+    Args:
+        path: the MP4 to write.
+        frames: each 3 * width * height bytes, or a C-contiguous array of as many.
+        size: width and height in pixels, both even.
+        fps: frames a second.
+        crf: x264's quality; 10 is above 45 dB.
+        preset: x264's.
+        cancelled: once true, the process is killed.
+
+    Raises:
+        StageFailed: where ffmpeg fails.
+        Interrupted: where it was cancelled.
+    """
+    width, height = size
+    convert = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd"
+    arguments = [
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}"),
+        *("-i", "pipe:0", "-vf", f"{convert},format=yuv420p,{BT709}"),
+        *x264(fps=fps, crf=crf, preset=preset),
+        str(path),
+    ]
+    run(arguments, frames=frames, cancelled=cancelled)

@@ -1,0 +1,136 @@
+"""How a picture of one shape fills a frame of another: cut by its focal point, or padded.
+
+Pure numbers, which render themselves twice: as Pillow operations for stills and as an ffmpeg
+filter chain for clips.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PIL import Image, ImageFilter
+
+from configs.base import Declaration
+from tasks.stage import Photo
+
+Fit = Literal["auto", "crop", "blur", "letterbox"]
+Ground = Literal["none", "blur", "black"]
+Rect = tuple[int, int, int, int]
+"""x, y, width, height in pixels, all even: 4:2:0 video has one colour sample for 2x2 pixels."""
+
+NEIGHBOUR = 0.70
+"""A crop that keeps this share of the picture is between neighbours: 9:16 to 4:5 keeps 0.703."""
+
+SHRINK = 8
+SIGMA = 5.0
+"""The blurred ground is made at an eighth of the size, so that its blur costs nearly nothing."""
+
+
+class Framing(Declaration):
+    """Which part of a source is shown, where it stands in the frame, and on what ground."""
+
+    size: tuple[int, int]
+    """Width and height of the frame."""
+    crop: Rect
+    """The part of the source that is shown."""
+    place: Rect
+    """Where it stands in the frame."""
+    ground: Ground = "none"
+    behind: Rect = (0, 0, 0, 0)
+    """The part of the source that is blurred to make the ground."""
+
+    def draw(self, image: Image.Image) -> Image.Image:
+        """Return the frame that `image` fills, as RGB."""
+        image = image.convert("RGB")
+        x, y, width, height = self.place
+        shown = image.resize((width, height), Image.Resampling.BICUBIC, _box(self.crop))
+        if self.ground == "none":
+            return shown
+        frame = self._blurred(image) if self.ground == "blur" else Image.new("RGB", self.size)
+        frame.paste(shown, (x, y))
+        return frame
+
+    def _blurred(self, image: Image.Image) -> Image.Image:
+        small = image.resize(self._small, Image.Resampling.BOX, _box(self.behind))
+        soft = small.filter(ImageFilter.GaussianBlur(SIGMA))
+        return soft.resize(self.size, Image.Resampling.BILINEAR)
+
+    @property
+    def _small(self) -> tuple[int, int]:
+        width, height = self.size
+        return _even(width / SHRINK), _even(height / SHRINK)
+
+    def filters(self, source: str, target: str) -> str:
+        """Return the ffmpeg filters that lead from the pad `source` to the pad `target`."""
+        x, y, width, height = self.place
+        shown = f"{_crop(self.crop)},scale={width}:{height}:flags=bicubic,setsar=1"
+        if self.ground == "none":
+            return f"[{source}]{shown}[{target}]"
+        if self.ground == "black":
+            full_width, full_height = self.size
+            return f"[{source}]{shown},pad={full_width}:{full_height}:{x}:{y}[{target}]"
+        small, full = (":".join(map(str, size)) for size in (self._small, self.size))
+        blur = f"scale={small}:flags=area,gblur=sigma={SIGMA}:steps=2,scale={full}:flags=bilinear"
+        return (
+            f"[{source}]split[{target}f][{target}b];[{target}f]{shown}[{target}s];"
+            f"[{target}b]{_crop(self.behind)},{blur},setsar=1[{target}g];"
+            f"[{target}g][{target}s]overlay={x}:{y}[{target}]"
+        )
+
+
+def frame(source: Photo, width: int, height: int, fit: Fit) -> Framing:
+    """Decide how `source` fills `width` x `height` pixels.
+
+    Args:
+        source: its size, and the point that no crop may lose.
+        width: of the frame, even.
+        height: of the frame, even.
+        fit: `auto` crops where at least 70 % of the picture is kept, and pads otherwise.
+    """
+    size = (width, height)
+    cover = _cover(source, width / height)
+    shape, wanted = source.width / source.height, width / height
+    if fit == "auto":
+        fit = "crop" if min(shape / wanted, wanted / shape) >= NEIGHBOUR else "blur"
+    place = _inside(shape, width, height)
+    if fit == "crop" or place[2:] == size:
+        return Framing(size=size, crop=cover, place=(0, 0, width, height))
+    whole = (0, 0, _even(source.width), _even(source.height))
+    if fit == "letterbox":
+        return Framing(size=size, crop=whole, place=place, ground="black")
+    return Framing(size=size, crop=whole, place=place, ground="blur", behind=cover)
+
+
+def _cover(source: Photo, shape: float) -> Rect:
+    """Return the largest part of `source` of that shape, as near its focal point as it can be."""
+    width = _even(min(source.width, source.height * shape))
+    height = _even(min(source.height, source.width / shape))
+    x = min(max(source.focus[0] * source.width - width / 2, 0), source.width - width)
+    y = min(max(source.focus[1] * source.height - height / 2, 0), source.height - height)
+    return int(x) // 2 * 2, int(y) // 2 * 2, width, height
+
+
+def _inside(shape: float, width: int, height: int) -> Rect:
+    """Return the largest centred rectangle of that shape inside the frame."""
+    inner_width = _even(min(width, height * shape))
+    inner_height = _even(min(height, width / shape))
+    return (
+        (width - inner_width) // 4 * 2,
+        (height - inner_height) // 4 * 2,
+        inner_width,
+        inner_height,
+    )
+
+
+def _even(length: float) -> int:
+    return max(2, int(length + 1e-6) // 2 * 2)
+
+
+def _box(rect: Rect) -> tuple[int, int, int, int]:
+    x, y, width, height = rect
+    return x, y, x + width, y + height
+
+
+def _crop(rect: Rect) -> str:
+    x, y, width, height = rect
+    return f"crop={width}:{height}:{x}:{y}"

@@ -1,0 +1,231 @@
+"""The watermark stage: the brand's logo as an overlay of the delivery's size.
+
+Scaled, inside the zone the platform leaves free, and in the variant that can be read on what lies
+beneath. Knows nothing of video: `export` lays the overlay over whatever it makes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from catalogs.node import Node
+from configs.base import Declaration
+from configs.delivery import Box
+from configs.errors import BadFile, Interrupted
+from configs.settings import Position
+from tasks.framing import Framing, frame
+from tasks.photo import open_photo, size_of
+from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
+
+LEGIBLE = 3.0
+"""The least contrast of a graphic with its ground: WCAG 2.2, success criterion 1.4.11."""
+
+LINEAR = [
+    value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4
+    for value in range(256)
+]
+"""sRGB (IEC 61966-2-1) to linear light."""
+
+WHITE, INK = (255, 255, 255), (16, 16, 16)
+
+
+class Mark(Declaration):
+    """What decides the pixels of one overlay; a watermark node's params."""
+
+    width: int
+    height: int
+    safe: Box
+    framing: Framing
+    """How the picture beneath fills the delivery."""
+    position: Position
+    logo_width: float
+    """As a fraction of the frame's width."""
+    opacity: float
+    margin: float
+    """As a fraction of the frame's short side."""
+    variant: Literal["auto", "light", "dark"]
+
+    def fit(self, logo: Image.Image) -> Image.Image:
+        """Return the logo at its size in this frame: never above its own pixels."""
+        left, top, right, bottom = self._zone()
+        scale = min(
+            self.width * self.logo_width / logo.width,
+            (right - left) / logo.width,
+            (bottom - top) / logo.height,
+            1.0,
+        )
+        size = max(1, round(logo.width * scale)), max(1, round(logo.height * scale))
+        return logo.resize(size, Image.Resampling.LANCZOS)
+
+    def corner(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return x and y of the upper left corner of a logo of `size`."""
+        left, top, right, bottom = self._zone()
+        width, height = size
+        x, y = (self.width - width) // 2, (self.height - height) // 2
+        if "left" in self.position:
+            x = left
+        elif "right" in self.position:
+            x = right - width
+        if "top" in self.position:
+            y = top
+        elif "bottom" in self.position:
+            y = bottom - height
+        return max(left, min(x, right - width)), max(top, min(y, bottom - height))
+
+    def _zone(self) -> tuple[int, int, int, int]:
+        """Return left, top, right, bottom of where a logo may stand."""
+        margin = round(self.margin * min(self.width, self.height))
+        return (
+            max(margin, self.safe.left),
+            max(margin, self.safe.top),
+            self.width - max(margin, self.safe.right),
+            self.height - max(margin, self.safe.bottom),
+        )
+
+
+def decide(cell: Cell) -> Decision:
+    """Return what decides the overlay; a brand without a logo has one transparent pixel."""
+    if "logo" not in cell.files:
+        return Decision(params={"logo": None}, gives={"overlay": Photo(1, 1)})
+    delivery, settings = cell.delivery, cell.settings.watermark
+    assert delivery is not None, "the wiring lets this stage run per delivery only"
+    width, height = delivery.width, delivery.height
+    mark = Mark(
+        width=width,
+        height=height,
+        safe=delivery.safe,
+        framing=frame(cell.pictures["image"], width, height, cell.settings.export.fit),
+        position=settings.position,
+        logo_width=settings.width,
+        opacity=settings.opacity,
+        margin=settings.margin,
+        variant=settings.variant,
+    )
+    return Decision(
+        params=mark.model_dump(mode="json"),
+        files={role: cell.files[role] for role in ("logo", "logo_on_dark") if role in cell.files},
+        gives={"overlay": Photo(width, height)},
+    )
+
+
+def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
+    """Draw each node's overlay.
+
+    Raises:
+        BadFile: where a logo cannot be used.
+        Interrupted: where the run was cancelled.
+    """
+    for node in nodes:
+        if studio.cancelled():
+            raise Interrupted("watermark was cancelled; what was finished is kept")
+        started = time.perf_counter()
+        overlay = draw(node, studio)
+        path = workspace / f"{node.key}.png"
+        overlay.save(path, compress_level=6)
+        draft = Draft(path, "overlay", "image/png", overlay.width, overlay.height)
+        yield Made(node, {"overlay": draft}, time.perf_counter() - started)
+
+
+def draw(node: Node, studio: Studio) -> Image.Image:
+    """Return the overlay of one node, RGBA."""
+    if "logo" not in node.inputs:
+        return Image.new("RGBA", (1, 1))
+    mark = Mark.model_validate(node.params)
+    own = mark.fit(open_logo(studio.path(node, "logo")))
+    light = None
+    if "logo_on_dark" in node.inputs:
+        light = mark.fit(open_logo(studio.path(node, "logo_on_dark")))
+    beneath = mark.framing.draw(open_photo(studio.path(node, "image")))
+    logo = choose(mark, own, light or recolour(own, WHITE), beneath)
+    overlay = Image.new("RGBA", (mark.width, mark.height))
+    faded = logo.getchannel("A").point(lambda alpha: alpha * mark.opacity)
+    logo.putalpha(faded)
+    overlay.paste(logo, mark.corner(logo.size))
+    return overlay
+
+
+def choose(mark: Mark, own: Image.Image, light: Image.Image, beneath: Image.Image) -> Image.Image:
+    """Return the variant to use: the brand's own wherever it can be read.
+
+    Args:
+        mark: its `variant` decides where it is not `auto`.
+        own: the logo as the brand gave it.
+        light: the one for dark ground.
+        beneath: the picture that fills the frame.
+    """
+    if mark.variant != "auto":
+        return light if mark.variant == "light" else own
+    contrasts = []
+    for logo in (own, light, recolour(own, INK)):
+        x, y = mark.corner(logo.size)
+        ground = beneath.crop((x, y, x + logo.width, y + logo.height))
+        contrasts.append((contrast(luminance(logo), luminance(ground)), logo))
+    for found, logo in contrasts:
+        if found >= LEGIBLE:
+            return logo
+    return max(contrasts, key=lambda pair: pair[0])[1]
+
+
+def luminance(image: Image.Image) -> float:
+    """Return the mean relative luminance, 0 to 1 (ITU-R BT.709), of what is not transparent."""
+    mask = image.getchannel("A") if image.mode == "RGBA" else None
+    counts = image.convert("RGB").histogram(mask)
+    channels = [counts[start : start + 256] for start in (0, 256, 512)]
+    means = [
+        sum(map(float.__mul__, LINEAR, map(float, channel))) / max(1, sum(channel))
+        for channel in channels
+    ]
+    return 0.2126 * means[0] + 0.7152 * means[1] + 0.0722 * means[2]
+
+
+def contrast(one: float, other: float) -> float:
+    """Return WCAG's contrast ratio of two luminances, 1 to 21."""
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def recolour(logo: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """Return the logo's shape in one colour."""
+    flat = Image.new("RGBA", logo.size, colour)
+    flat.putalpha(logo.getchannel("A"))
+    return flat
+
+
+def open_logo(path: Path) -> Image.Image:
+    """Return a logo as RGBA, cut to what can be seen of it.
+
+    Raises:
+        BadFile: where it is missing, no picture, too large, or has nothing transparent or visible.
+    """
+    if path.suffix.lower() in {".svg", ".svgz"}:
+        raise BadFile(f"{path.name}: a logo is a picture of pixels; save it as RGBA PNG")
+    size_of(path)
+    with Image.open(path) as image:
+        if not image.has_transparency_data:
+            raise BadFile(f"{path.name}: has no transparency: save it as RGBA PNG")
+        try:
+            logo = image.convert("RGBA")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise BadFile(f"{path.name}: is cut short or broken: {error}") from error
+    alpha = logo.getchannel("A")
+    if alpha.getextrema()[0] == 255:
+        raise BadFile(f"{path.name}: has no transparency: save it as RGBA PNG")
+    seen = alpha.getbbox()
+    if seen is None:
+        raise BadFile(f"{path.name}: nothing in it can be seen: all of it is transparent")
+    return logo.crop(seen)
+
+
+STAGE = Stage(
+    id="watermark",
+    version=1,
+    takes={"image": "image"},
+    gives={"overlay": "overlay"},
+    lane="cpu",
+    decide=decide,
+    run=run,
+)
