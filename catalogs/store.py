@@ -181,61 +181,34 @@ class Store:
             record = Record(
                 key=node.key,
                 recipe=node.recipe(),
-                place=Place(
-                    stage=node.address.stage,
-                    shot=node.address.shot,
-                    aspect=node.address.aspect,
-                    delivery=node.address.delivery,
-                ),
+                place=Place.model_validate(node.address, from_attributes=True),
                 paths=dict(paths or {}),
                 notes=dict(node.notes),
-                outputs=self._take(drafts),
+                outputs={port: describe(draft) for port, draft in drafts.items()},
                 run=run,
                 started=started,
                 seconds=seconds,
                 facts=dict(facts or {}),
             )
-            self._write(record, desk / "record.json")
+            temporary = desk / "record.json"
+            temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+            self.at("temp written")
+            sync(temporary, *(draft.path for draft in drafts.values()))
+            self.at("fsynced")
+            for port, asset in record.outputs.items():
+                move(drafts[port].path, self.asset_path(asset))
+            self.at("renamed")
+            self._finish(temporary, node.key)
+            self.at("recorded")
         return self.record(node.key)
 
-    def _take(self, drafts: Mapping[str, Draft]) -> dict[str, Asset]:
-        """Move the drafts to their names; renaming over the same bytes changes nothing."""
-        outputs = {port: describe(draft) for port, draft in drafts.items()}
-        self.at("temp written")
-        for draft in drafts.values():
-            draft.path.chmod(0o444)
-            sync(draft.path)
-        self.at("fsynced")
-        for port, asset in outputs.items():
-            target = self.asset_path(asset)
-            shard(target.parent)
-            drafts[port].path.replace(target)
-        self.at("renamed")
-        return outputs
-
-    def _write(self, record: Record, temporary: Path) -> None:
-        """Make the node done: all it stands on first, its record's own name last.
-
-        The inbox entry comes before the record, so that no power loss hides one from the catalog.
-        The record's bytes are synced before the folders: that one journal commit covers them too.
-        """
+    def _finish(self, temporary: Path, key: str) -> None:
+        """Give the record its name, unless another process was first; its inbox entry before it."""
         self.inbox.mkdir(exist_ok=True)
-        (self.inbox / record.key).touch()
-        temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
-        self.at("temp written")
-        sync(temporary)
-        for folder in {self.asset_path(asset).parent for asset in record.outputs.values()}:
-            sync(folder)
-        sync(self.inbox)
-        self.at("fsynced")
-        target = self.record_path(record.key)
-        shard(target.parent)
+        (self.inbox / key).touch()
         with locked(self.lock, fcntl.LOCK_EX):
-            if not target.exists():
-                temporary.replace(target)
-        self.at("renamed")
-        sync(target.parent)
-        self.at("recorded")
+            if not self.has(key):
+                move(temporary, self.record_path(key))
 
     def _set_aside(self, key: str, why: str) -> BadFile:
         path = self.record_path(key)
@@ -290,11 +263,11 @@ def describe(draft: Draft) -> Asset:
     )
 
 
-def shard(folder: Path) -> None:
-    """Make `folder`, lastingly, where it is not there yet."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        sync(folder.parent)
+def move(source: Path, target: Path) -> None:
+    """Rename `source`, now never to be written again, over `target`."""
+    source.chmod(0o444)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
 
 
 def in_use(folder: Path) -> bool:
