@@ -10,7 +10,8 @@ Language = Literal["zh", "en"]
 Aspect = Literal["portrait", "square", "landscape"]
 Json = JsonValue
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+SLUG = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 """A name that is safe as a folder name on every filesystem."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -19,7 +20,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class Declaration(BaseModel):
     """A frozen declaration read from YAML; a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Words(Declaration):

@@ -12,7 +12,8 @@ from pydantic import Field, StringConstraints
 
 from configs.base import Declaration, Fraction, Json, Language, Slug, Words
 
-Colour = Annotated[str, StringConstraints(pattern=r"^(#[0-9a-fA-F]{6}|[^#].{0,39})$")]
+COLOUR = r"^(#[0-9a-fA-F]{6}|[^#].{0,39})$"
+Colour = Annotated[str, StringConstraints(pattern=COLOUR)]
 """A value as `#RRGGBB`, or a colour's name in either language."""
 
 AxisValue = str | int | float | bool

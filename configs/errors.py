@@ -14,6 +14,11 @@ KeyreelError            anything below; exit code 1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MOST_SHOWN = 20
+"""A message stays on one screen."""
+
 
 class KeyreelError(Exception):
     """Something keyreel can explain in one sentence."""
@@ -38,7 +43,20 @@ class BadField(BadInput):
     ) -> None:
         self.file, self.line, self.column, self.field = file, line, column, field
         where = ":".join(str(part) for part in (file, line, column) if part)
+        self.errors: tuple[BadField, ...] = (self,)
+        """All that is wrong with the file, in its order; at least this error."""
         super().__init__(f"{where}: {field}: {message}" if field else f"{where}: {message}")
+
+    @classmethod
+    def several(cls, errors: Sequence[BadField]) -> BadField:
+        """Return one error that says all of `errors`, in the order of their lines."""
+        first, *rest = sorted(errors, key=lambda error: (error.file, error.line, error.column))
+        lines = [str(error) for error in (first, *rest)]
+        if len(lines) > MOST_SHOWN:
+            lines[MOST_SHOWN:] = [f"… and {len(lines) - MOST_SHOWN} more"]
+        first.errors = (first, *rest)
+        first.args = ("\n".join(lines),)
+        return first
 
 
 class BadPlan(BadInput):

@@ -1,0 +1,255 @@
+"""A YAML file as plain values, each with the line and column it stood on.
+
+Reads the part of YAML that JSON knows, plus comments and anchors. Plain words follow YAML 1.2:
+`no`, `on`, `1_000`, `12:30` and `2026-03-02` are text, and a field's type decides what they mean.
+Knows nothing of campaigns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from configs.base import Json
+from configs.errors import BadField
+
+MAX_BYTES = 1 << 20
+MAX_VALUES = 100_000
+"""Counted after aliases are followed: the "billion laughs" file has ten levels of ten aliases."""
+MAX_DEPTH = 32
+
+Part = str | int
+Place = Sequence[Part]
+
+_Events = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML was built with it
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})$")
+_FLOAT = re.compile(
+    r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18}(?=[eE]))([eE][-+]?[0-9]{1,2})?$"
+)
+_WORDS: dict[str, Json] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+@dataclass(slots=True)
+class Spot:
+    """One value of a file, where it stands, and the values inside it."""
+
+    line: int
+    column: int
+    value: Json = None
+    parts: dict[Part, Spot] = field(default_factory=dict)
+    keys: dict[Part, tuple[int, int]] = field(default_factory=dict)
+    """Line and column of each key of a mapping."""
+    size: int = 1
+    """How many values it holds, itself and all aliases' targets counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where each value of one file stands."""
+
+    file: str
+    root: Spot
+
+    def at(self, path: Place) -> tuple[int, int]:
+        """Return line and column of a value, or of the nearest thing around it that was written."""
+        spot = self.root
+        for part in path:
+            if part not in spot.parts:
+                return spot.keys.get(part, (spot.line, spot.column))
+            spot = spot.parts[part]
+        return spot.line, spot.column
+
+    def at_key(self, path: Place) -> tuple[int, int]:
+        """Return line and column of a value's key, or of the value where it is a list's item."""
+        *parents, last = path
+        return self.spot(parents).keys.get(last, self.at(path))
+
+    def spot(self, path: Place) -> Spot:
+        """Return the innermost written value on the way to `path`."""
+        spot = self.root
+        for part in path:
+            spot = spot.parts.get(part, spot)
+        return spot
+
+    def value(self, path: Place) -> Json:
+        """Return the value written at `path`, or None."""
+        spot = self.root
+        for part in path:
+            if part not in spot.parts:
+                return None
+            spot = spot.parts[part]
+        return spot.value
+
+    def where(self, path: Place) -> str:
+        """Return `FILE:LINE` of a value."""
+        return f"{self.file}:{self.at(path)[0]}"
+
+    def bad(self, path: Place, message: str, *, key: bool = False) -> BadField:
+        """Return the error that says `message` of the value (or the key) at `path`."""
+        line, column = self.at_key(path) if key else self.at(path)
+        return BadField(message, file=self.file, line=line, column=column, field=dotted(path))
+
+
+def dotted(path: Place) -> str:
+    """Return a path as people write it: `products[0].name.zh`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[
+        0 if path and isinstance(path[0], int) else 1 :
+    ]
+
+
+def shown(path: Path) -> str:
+    """Return a file's name as a message should say it: short inside the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def read(path: Path) -> Marks:
+    """Read one YAML file.
+
+    Raises:
+        BadField: where it is missing, too large, not UTF-8, not YAML, or uses tags, merge keys,
+            duplicate keys or more than `MAX_VALUES` values.
+    """
+    name = shown(path)
+    return Marks(name, _Composer(name, _text(path, name)).document())
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadField(f"cannot be read: {reason}", file=name) from None
+    if len(raw) > MAX_BYTES:
+        raise BadField(f"is larger than {MAX_BYTES >> 10} KiB; split it", file=name)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadField("is not UTF-8 text; save it as UTF-8", file=name, line=line) from None
+
+
+class _Composer:
+    """Builds spots from the parser's events, refusing early what no honest file holds."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.text = file, text
+        self.anchors: dict[str | None, Spot | None] = {}
+        """None while the anchored value is still being read."""
+        self.values = 0
+
+    def document(self) -> Spot:
+        try:
+            self.events = _Events(self.text)
+            self.events.get_event()  # stream start
+            if self.events.check_event(yaml.StreamEndEvent):
+                return Spot(1, 1)
+            self.events.get_event()  # document start
+            root = self.spot(0)
+            self.events.get_event()  # document end
+            if not self.events.check_event(yaml.StreamEndEvent):
+                raise self.bad(self.events.peek_event(), "a second document; keep one to a file")
+        except yaml.MarkedYAMLError as error:
+            raise self.malformed(error) from None
+        except yaml.reader.ReaderError as error:
+            raise BadField(
+                f"holds a character YAML forbids: {error.reason}", file=self.file
+            ) from None
+        return root
+
+    def spot(self, depth: int) -> Spot:
+        event = self.events.get_event()
+        if isinstance(event, yaml.AliasEvent):
+            return self.counted(event, self.target(event, event.anchor))
+        if event.tag is not None:
+            raise self.bad(event, f"the tag {event.tag!r} is not read; write the plain value")
+        if depth > MAX_DEPTH:
+            raise self.bad(event, f"is nested deeper than {MAX_DEPTH} levels")
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        made = Spot(*_position(event.start_mark))
+        if isinstance(event, yaml.ScalarEvent):
+            made.value = _plain(event.value) if event.implicit[0] else event.value
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self.items(made, depth)
+        else:
+            self.pairs(made, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = made
+        return self.counted(event, made)
+
+    def counted(self, event: yaml.Event, made: Spot) -> Spot:
+        if made.size > MAX_VALUES:
+            raise self.bad(event, f"holds more than {MAX_VALUES:,} values, its aliases followed")
+        return made
+
+    def target(self, event: yaml.Event, anchor: str | None) -> Spot:
+        found = self.anchors.get(anchor)
+        if found is None:
+            problem = "stands inside itself" if anchor in self.anchors else "is not defined"
+            raise self.bad(event, f"the alias *{anchor} {problem}")
+        return found
+
+    def items(self, made: Spot, depth: int) -> None:
+        values: list[Json] = []
+        while not self.events.check_event(yaml.SequenceEndEvent):
+            made.parts[len(values)] = part = self.spot(depth + 1)
+            made.size += part.size
+            values.append(part.value)
+        self.events.get_event()
+        made.value = values
+
+    def pairs(self, made: Spot, depth: int) -> None:
+        values: dict[str, Json] = {}
+        while not self.events.check_event(yaml.MappingEndEvent):
+            event, key = self.key()
+            if key in made.keys:
+                raise self.bad(event, f"the key {key!r} stands on line {made.keys[key][0]} already")
+            made.keys[key] = _position(event.start_mark)
+            made.parts[key] = part = self.spot(depth + 1)
+            made.size += part.size
+            values[key] = part.value
+        self.events.get_event()
+        made.value = values
+
+    def key(self) -> tuple[yaml.Event, str]:
+        """Return a key as the text it was written with, whatever type YAML would give it."""
+        event = self.events.get_event()
+        if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
+            raise self.bad(event, "a key must be plain text")
+        if event.value == "<<" and event.implicit[0]:
+            raise self.bad(event, "merge keys (`<<`) are not read; write the keys out")
+        return event, event.value
+
+    def bad(self, event: yaml.Event, message: str) -> BadField:
+        line, column = _position(event.start_mark)
+        return BadField(message, file=self.file, line=line, column=column)
+
+    def malformed(self, error: yaml.MarkedYAMLError) -> BadField:
+        line, column = _position(error.problem_mark or error.context_mark)
+        message = f"is not YAML: {error.problem or error.context}"
+        if "'\\t'" in message or "character that cannot start any token" in message:
+            message += "; indent with spaces, and put text with special characters in quotes"
+        return BadField(message, file=self.file, line=line, column=column)
+
+
+def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401  (PyYAML and libyaml each have a class)
+    return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+
+
+def _plain(text: str) -> Json:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.match(text):
+        return int(text)
+    return float(text) if _FLOAT.match(text) else text
