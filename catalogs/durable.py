@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ from configs.errors import OutOfSpace
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def sync(*files: Path) -> None:
+def sync(files: Sequence[Path]) -> None:
     """Wait until the files' bytes are on the disk: side by side, so that it joins their flushes.
 
     Folders are not synced: filesystems keep renames in order, so a power loss may undo the last

@@ -193,7 +193,7 @@ class Store:
             temporary = desk / "record.json"
             temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
             self.at("temp written")
-            sync(temporary, *(draft.path for draft in drafts.values()))
+            sync([temporary, *(draft.path for draft in drafts.values())])
             self.at("fsynced")
             for port, asset in record.outputs.items():
                 move(drafts[port].path, self.asset_path(asset))
