@@ -79,8 +79,8 @@ def arguments(clip: Path, jobs: Sequence[Job], first_frame: Path) -> list[str]:
     """Return ffmpeg's arguments: inputs, the graph, outputs."""
     branches = "".join(f"[s{number}]" for number in range(len(jobs)))
     graph = [
-        "[0:v]scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
-        f"split={len(jobs) + 1}{branches}[first]"
+        f"[0:v]{ffmpeg.TO_YUV},format=yuv420p,split={len(jobs) + 1}{branches}[s]",
+        f"[s]trim=end_frame=1,{ffmpeg.TO_RGB}[first]",
     ]
     inputs, outputs = ["-i", str(clip)], []
     for number, job in enumerate(jobs):
@@ -90,7 +90,7 @@ def arguments(clip: Path, jobs: Sequence[Job], first_frame: Path) -> list[str]:
             inputs += ["-i", str(job.overlay)]
         graph += _finish(job.file, number, "w" if job.stamp else "f")
         outputs += _output(job, number)
-    still = ["-map", "[first]", "-frames:v", "1", "-pix_fmt", "rgb24", str(first_frame)]
+    still = ["-map", "[first]", str(first_frame)]
     return [*inputs, "-filter_complex", ";".join(graph), *outputs, *still]
 
 
@@ -115,8 +115,7 @@ def _stamp(stamp: Rect, number: int, source: int) -> list[str]:
     """Return the links that blend the logo into its own box."""
     x, y, width, height = stamp
     return [
-        f"[{source}:v]crop={width}:{height}:{x}:{y},"
-        f"scale=out_color_matrix=bt709:out_range=tv,format=yuva420p[l{number}]",
+        f"[{source}:v]crop={width}:{height}:{x}:{y},{ffmpeg.TO_YUV},format=yuva420p[l{number}]",
         f"[f{number}][l{number}]overlay={x}:{y}[w{number}]",
     ]
 

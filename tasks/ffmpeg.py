@@ -22,6 +22,10 @@ from configs.errors import Interrupted, OutOfSpace, Passing, StageFailed
 BT709 = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
 """All three tags, set in the graph: told to the encoder, ffmpeg 9 leaves two of them unknown."""
 
+TO_YUV = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd"
+TO_RGB = "scale=out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
+"""Without these flags ffmpeg's scaler rounds down: white comes back as 253, reds 3 levels darker."""
+
 THREADS = 2
 """Of each x264 encoder: another count gives other bytes, so it does not follow the machine."""
 
@@ -168,10 +172,9 @@ def write_clip(
         Interrupted: where it was cancelled.
     """
     width, height = size
-    convert = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd"
     arguments = [
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}"),
-        *("-i", "pipe:0", "-vf", f"{convert},format=yuv420p,{BT709}"),
+        *("-i", "pipe:0", "-vf", f"{TO_YUV},format=yuv420p,{BT709}"),
         *x264(fps=fps, crf=crf, preset=preset),
         str(path),
     ]
