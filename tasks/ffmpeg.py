@@ -24,7 +24,7 @@ BT709 = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt7
 
 TO_YUV = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd"
 TO_RGB = "scale=out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
-"""Without these flags ffmpeg's scaler rounds down: white comes back as 253, reds 3 levels darker."""
+"""Without these flags ffmpeg's scaler rounds down: white comes back as 253, reds darker by 3."""
 
 THREADS = 2
 """Of each x264 encoder: another count gives other bytes, so it does not follow the machine."""

@@ -93,13 +93,11 @@ def test_pillow_and_ffmpeg_draw_the_same_frame(tmp_path, source, target, fit):
     scene(source, 0.5).save(tmp_path / "in.png")
     into = f"{ffmpeg.TO_YUV},format=yuv420p,{ffmpeg.BT709}"
     graph = f"[0:v]{into}[i];{framing.filters('i', 'f')};[f]{ffmpeg.TO_RGB}[o]"
-    ffmpeg.run(
-        ["-i", str(tmp_path / "in.png"), "-filter_complex", graph, "-map", "[o]", "-frames:v", "1"]
-        + [str(tmp_path / "out.png")]
-    )
-    with Image.open(tmp_path / "in.png") as image, Image.open(tmp_path / "out.png") as drawn:
+    drawn = str(tmp_path / "out.png")
+    ffmpeg.run(["-i", str(tmp_path / "in.png"), "-filter_complex", graph, "-map", "[o]", drawn])
+    with Image.open(tmp_path / "in.png") as image, Image.open(drawn) as file:
         ours = np.asarray(framing.draw(image), dtype=float)
-        theirs = np.asarray(drawn.convert("RGB"), dtype=float)
+        theirs = np.asarray(file.convert("RGB"), dtype=float)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).mean() < 2
     assert np.abs(ours.mean((0, 1)) - theirs.mean((0, 1))).max() < 1
