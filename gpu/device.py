@@ -49,6 +49,11 @@ def detect() -> Device:
             return Device(
                 "cuda", card.name, card.total_memory / GB, capability=(card.major, card.minor)
             )
+    return processor()
+
+
+def processor() -> Device:
+    """Return this machine's processor, whether or not it has a card."""
     return read_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8"), _usable_ram() / GB)
 
 
@@ -66,19 +71,21 @@ def read_cpu(cpuinfo: str, memory_gb: float) -> Device:
 
 
 def pick_profile(device: Device, profiles: Mapping[str, Profile]) -> str:
-    """Return the id of the largest profile that fits `device`; a card too small uses the processor.
+    """Return the id of the last profile that fits `device`; a card too small uses the processor.
+
+    Profiles are written from small to large.
 
     Raises:
         BadInput: where no profile fits.
     """
     for kind in (device.kind, "cpu"):
-        fitting = {
-            name: profile.min_memory_gb
+        fitting = [
+            name
             for name, profile in profiles.items()
             if profile.device == kind and profile.min_memory_gb <= device.memory_gb
-        }
+        ]
         if fitting:
-            return max(fitting, key=lambda name: fitting[name])
+            return fitting[-1]
     raise BadInput(
         f"no profile fits {device.name} with {device.memory_gb:.1f} GB; "
         f"profiles.yaml has {', '.join(profiles)}"

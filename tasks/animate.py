@@ -13,7 +13,7 @@ from catalogs.node import Node
 from configs.errors import BadPlan
 from configs.model import Model
 from tasks.ffmpeg import write_clip
-from tasks.keyframe import check_model, report
+from tasks.keyframe import check_model, report, size_of
 from tasks.photo import adapt, open_photo
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
@@ -28,7 +28,9 @@ def decide(cell: Cell) -> Decision:
     if model is None:
         raise BadPlan(f"{cell.shot}: animate has no clip model; the profile must name one")
     picture = cell.pictures["image"]
-    width, height = _size(cell, model, picture)
+    trained = size_of(cell, model, "animate")
+    # A keyframe of the model's own size keeps it exactly; an own photo keeps its shape.
+    width, height = adapt((picture.width, picture.height), math.prod(trained), model.multiple)
     steps = model.steps if settings.steps is None else settings.steps
     guidance = model.guidance if settings.guidance is None else settings.guidance
     check_model(cell, model, "animate", steps, guidance)
@@ -48,18 +50,6 @@ def decide(cell: Cell) -> Decision:
         },
         uses_model=True,
         gives={"clip": Photo(width, height, picture.focus, model.fps, frames)},
-    )
-
-
-def _size(cell: Cell, model: Model, picture: Photo) -> tuple[int, int]:
-    """Follow the picture's shape: a keyframe of the model's own size keeps it exactly."""
-    if cell.aspect not in model.sizes:
-        raise BadPlan(
-            f"{cell.shot}: the clip model has no size for {cell.aspect!r}; "
-            f"it makes {', '.join(model.sizes)}"
-        )
-    return adapt(
-        (picture.width, picture.height), math.prod(model.sizes[cell.aspect]), model.multiple
     )
 
 

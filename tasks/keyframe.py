@@ -23,7 +23,7 @@ def decide(cell: Cell) -> Decision:
     model, settings = cell.model, cell.settings.keyframe
     if model is None:
         raise BadPlan(f"{cell.shot}: keyframe has no picture model; the profile must name one")
-    width, height = _size(cell, model)
+    width, height = size_of(cell, model, "keyframe")
     steps = model.steps if settings.steps is None else settings.steps
     guidance = model.guidance if settings.guidance is None else settings.guidance
     check_model(cell, model, "keyframe", steps, guidance)
@@ -48,14 +48,16 @@ def decide(cell: Cell) -> Decision:
     )
 
 
-def _size(cell: Cell, model: Model) -> tuple[int, int]:
-    if cell.aspect not in model.sizes:
-        raise BadPlan(
-            f"{cell.shot}: the picture model has no size for {cell.aspect!r}; "
-            f"it draws {', '.join(model.sizes)}"
-        )
-    width, height = model.sizes[cell.aspect]
-    return width, height
+def size_of(cell: Cell, model: Model, stage: str) -> tuple[int, int]:
+    """Return the width and height that `model` was trained at for the cell's aspect.
+
+    Raises:
+        BadPlan: where the pipeline runs the stage once a shot: a shot has no shape.
+    """
+    for aspect, size in model.sizes.items():
+        if aspect == cell.aspect:
+            return size
+    raise BadPlan(f"{cell.shot}: {stage} draws in a shape; write `per: aspect` in the pipeline")
 
 
 def check_model(cell: Cell, model: Model, stage: str, steps: int, guidance: float) -> None:
