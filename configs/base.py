@@ -20,7 +20,22 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class Declaration(BaseModel):
     """A frozen declaration read from YAML; a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=False,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+def aspect_of(width: int, height: int) -> Aspect:
+    """Return the shape whose pictures are cut to this size: its neighbours lie on one side of 1:1.
+
+    Portrait is 9:16 to 4:5, landscape 4:3 and wider.
+    """
+    ratio = width / height
+    return "square" if 0.9 < ratio < 1 / 0.9 else "portrait" if ratio < 1 else "landscape"
 
 
 class Words(Declaration):

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 from configs.base import Declaration, Fraction, Json, Language, Slug, Words
 
 COLOUR = r"^(#[0-9a-fA-F]{6}|[^#].{0,39})$"
+LOCALE = r"^[a-z]{2}_[A-Z]{2}$"
 Colour = Annotated[str, StringConstraints(pattern=COLOUR)]
 """A value as `#RRGGBB`, or a colour's name in either language."""
 
@@ -30,6 +31,7 @@ class Product(Declaration):
     """One thing to advertise."""
 
     id: Slug
+    """Stands in file names and shot ids."""
     name: Words
     kind: str | None = None
     """The product's kind in the model's vocabulary; found in the name where left out."""
@@ -38,6 +40,7 @@ class Product(Declaration):
     image: str | None = None
     """An own photo, as a path inside the home: it is animated instead of a generated keyframe."""
     focus: Focus | None = None
+    """The point of the own photo that no crop may lose."""
     facts: dict[str, Json] = {}
     """Anything a prompt template may use as `product.facts.NAME`."""
 
@@ -60,9 +63,12 @@ class Calendar(Declaration):
     """The days to make; each is a shot's day with its weekday and festival."""
 
     start: dt.date | Literal["today", "next-monday"] = "next-monday"
+    """A date, or `next-monday` for a weekly schedule."""
     days: Annotated[int, Field(ge=1, le=366)] = 7
     timezone: str = "Asia/Shanghai"
-    locale: str = "zh_CN"
+    """Where `today` is asked: a name of the time zone database."""
+    locale: Annotated[str, StringConstraints(pattern=LOCALE)] = "zh_CN"
+    """Language and territory: whose festivals are kept."""
 
 
 class Condition(Declaration):
@@ -76,8 +82,11 @@ class Prompt(Declaration):
     """Which template describes the shots, in which language, with which additions."""
 
     template: Slug | tuple[Slug, ...] = "product-closeup"
+    """The kind of picture; with a list, the shots take turns."""
     language: Language = "zh"
+    """The language the prompt is written in, where the model reads both."""
     when: tuple[Condition, ...] = ()
+    """Phrases added where a condition holds, e.g. on a festival."""
     subject: str | None = None
     action: str | None = None
     scene: str | None = None
@@ -98,9 +107,13 @@ class Campaign(Declaration):
     """The whole brief."""
 
     name: Slug
+    """Names the campaign in folders and in the catalog."""
     title: Words = Words()
+    """For people, on the gallery page."""
     pipeline: Slug = "social-clip"
+    """A file of pipelines/."""
     profile: Slug = "auto"
+    """A row of profiles.yaml; `auto` takes what fits this machine."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Left out: drawn once when the run is submitted, and kept in the run's parameters."""
     brand: Brand
@@ -110,6 +123,7 @@ class Campaign(Declaration):
     """The axes whose product is the list of shots; `day` takes weekdays (`mon`) or ISO dates."""
     prompt: Prompt = Prompt()
     deliveries: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    """Rows of deliveries.yaml: the platforms to deliver to."""
     settings: dict[str, Json] = {}
     """Settings for all shots, nested or dotted: `{animate.motion: orbit-left}`."""
     overrides: tuple[Override, ...] = ()

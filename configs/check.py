@@ -1,6 +1,6 @@
 """What a campaign must hold beyond its form: the names it uses exist, its axes have values.
 
-Gathers all that is wrong, each at its own line.
+Gathers what is wrong, each at its own line.
 """
 
 from __future__ import annotations
@@ -8,25 +8,26 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Set
+from itertools import chain, islice
 
 from configs.campaign import AxisValue, Campaign
-from configs.errors import BadField, BadInput, BadPlan
+from configs.errors import BadField, BadInput
 from configs.layers import KINDS, Reader, kinds
 from configs.library import Library
 from configs.marks import Marks, Place
-from configs.matrix import DAY_WORDS, axes, is_day, spelled
-from configs.wording import nearest, short, unknown
+from configs.matrix import DAY_WORDS, WEEKDAYS, days, holds, is_day, meaning, spelled
+from configs.wording import MOST_TOLD, nearest, short, unknown
 
 _AXIS = re.compile(r"[a-z][a-z0-9_]{0,31}$")
-_VALUE = re.compile(r'[^\s./\\:*?"<>|\x00-\x1f\x7f][^/\\:*?"<>|\x00-\x1f\x7f]{0,63}$')
+_VALUE = re.compile(r'[^\s./\\:*?"<>|\x00-\x1f\x7f][^/\\:*?"<>|\x00-\x1f\x7f]{0,63}(?<![\s.])$')
 """An axis value is a part of the shot's id, and that names folders."""
 
 
 def check(campaign: Campaign, marks: Marks, library: Library) -> list[BadField]:
-    """Return all that is wrong with a well-formed campaign."""
-    errors = [*_names(campaign, marks, library), *_matrix(campaign, marks)]
-    reader = Reader({name: name for name in KINDS}, library)
+    """Return what is wrong with a well-formed campaign."""
+    reader = Reader({kind: kind for kind in KINDS}, library)
+    errors: list[BadField] = []
     try:
         reader.stages = kinds(library.pipeline(campaign.pipeline)[0])
     except BadField as error:
@@ -34,7 +35,10 @@ def check(campaign: Campaign, marks: Marks, library: Library) -> list[BadField]:
     except BadInput as error:
         errors.append(marks.bad(("pipeline",), str(error)))
     reader.campaign(marks, len(campaign.overrides))
-    return errors + reader.errors + list(_overrides(campaign, marks))
+    found = chain(
+        _names(campaign, marks, library), _matrix(campaign, marks), _overrides(campaign, marks)
+    )
+    return [*errors, *reader.errors, *islice(found, MOST_TOLD)]
 
 
 def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadField]:
@@ -43,17 +47,27 @@ def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadFi
         yield marks.bad(("profile",), unknown("profile", campaign.profile, profiles))
     for index, name in enumerate(campaign.deliveries):
         if name not in library.deliveries:
-            message = unknown("delivery", name, library.deliveries)
-            yield marks.bad(("deliveries", index), message)
+            yield marks.bad(("deliveries", index), unknown("delivery", name, library.deliveries))
     yield from _twice(campaign.deliveries, marks, ("deliveries",))
-    ids = [product.id for product in campaign.products]
-    yield from _twice(ids, marks, ("products",), "id")
+    yield from _twice([product.id for product in campaign.products], marks, ("products",), "id")
+    yield from _templates(campaign, marks, library)
+    zone = campaign.calendar.timezone
     try:
-        zoneinfo.ZoneInfo(campaign.calendar.timezone)
+        zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        zone = campaign.calendar.timezone
         hint = nearest(zone, zoneinfo.available_timezones()) or "; write one like Asia/Shanghai"
         yield marks.bad(("calendar", "timezone"), f"no time zone {short(zone)}{hint}")
+
+
+def _templates(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadField]:
+    written, known = campaign.prompt.template, library.templates()
+    place: Place = ("prompt", "template")
+    for index, name in enumerate([written] if isinstance(written, str) else written):
+        if name not in known:
+            at = place if isinstance(written, str) else (*place, index)
+            yield marks.bad(at, unknown("prompt template", name, known))
+    if not written:
+        yield marks.bad(place, "has no templates; name one, or delete the line")
 
 
 def _matrix(campaign: Campaign, marks: Marks) -> Iterator[BadField]:
@@ -63,53 +77,73 @@ def _matrix(campaign: Campaign, marks: Marks) -> Iterator[BadField]:
         if not _AXIS.match(axis):
             message = "name an axis with lower-case letters, digits and `_`"
             yield marks.bad(place, message, key=True)
-        if values == "all":
+        elif isinstance(values, str):
             if axis not in ("product", "day"):
                 yield marks.bad(place, "`all` is for product and day; list this axis's values")
         elif not values:
             yield marks.bad(place, f"the axis {axis} has no values, so there would be no shots")
         else:
-            spot = marks.spot(place)
-            words = [spelled(value) for value in values]
-            yield from _twice(words, marks, place)
-            for index, value in enumerate(values):
-                problem = _axis_value(products, axis, value)
-                if problem:
-                    yield marks.bad((*place, index) if index in spot.parts else place, problem)
-    if isinstance(campaign.calendar.start, dt.date):
-        try:
-            axes(campaign, campaign.calendar.start)
-        except BadPlan as error:
-            yield marks.bad(("matrix", "day"), str(error))
+            yield from _twice([spelled(value) for value in values], marks, place)
+            yield from _values(values, marks, place, axis, products)
+    start = campaign.calendar.start
+    if isinstance(start, dt.date) and campaign.matrix.get("day") and not days(campaign, start):
+        message = f"none of these is among the {campaign.calendar.days} days from {start}"
+        yield marks.bad(("matrix", "day"), message)
 
 
-def _axis_value(products: Set[str], axis: str, value: AxisValue) -> str:
+def _values(
+    values: Iterable[AxisValue], marks: Marks, place: Place, axis: str, products: Set[str]
+) -> Iterator[BadField]:
+    for index, value in enumerate(values):
+        if problem := _value_wrong(value, axis, products):
+            yield marks.bad((*place, index), problem)
+
+
+def _value_wrong(value: AxisValue, axis: str, products: Set[str]) -> str:
     """Return what is wrong with one value of one axis, or nothing."""
     if axis == "product":
         return "" if value in products else unknown("product", value, products)
     if axis == "day":
-        return "" if is_day(value) else unknown("day", value, DAY_WORDS) + ", or a date, 2026-03-02"
+        known = "; write mon to sun, 周一 to 周日, or a date, 2026-03-02"
+        return "" if is_day(value) else f"no day {short(value)}{nearest(value, DAY_WORDS) or known}"
     if not _VALUE.match(spelled(value)):
-        return f'{short(value)} cannot name a folder; write words without / \\ : * ? " < > |'
+        return f'{short(value)} cannot name a folder; leave out / \\ : * ? " < > | and outer dots'
     return ""
 
 
 def _overrides(campaign: Campaign, marks: Marks) -> Iterator[BadField]:
     products = {product.id for product in campaign.products}
-    matrix = {"product": "all", "day": "all", **campaign.matrix}
+    matrix = _matrix_words(campaign, products)
+    meant = {axis: meaning(axis, words) for axis, words in matrix.items()}
     for index, override in enumerate(campaign.overrides):
         for axis, words in override.match.items():
-            place = ("overrides", index, "match", axis)
-            values = matrix.get(axis)
-            if values is None:
+            place: Place = ("overrides", index, "match", axis)
+            if axis not in matrix:
                 yield marks.bad(place, unknown("axis", axis, matrix), key=True)
                 continue
-            for word in words if isinstance(words, tuple) else (words,):
-                problem = _axis_value(products, axis, word)
-                if axis not in ("product", "day") and spelled(word) not in map(spelled, values):
-                    problem = unknown(f"value of {axis}", word, map(spelled, values))
+            for number, word in enumerate(words if isinstance(words, tuple) else (words,)):
+                problem = _value_wrong(word, axis, products)
+                if not problem and not _met(axis, word, matrix[axis], meant[axis]):
+                    problem = unknown(f"{axis} of the matrix", word, map(spelled, matrix[axis]))
                 if problem:
-                    yield marks.bad(place, problem)
+                    yield marks.bad(
+                        (*place, number) if isinstance(words, tuple) else place, problem
+                    )
+
+
+def _met(axis: str, word: object, words: Collection[object], meant: Set[object]) -> bool:
+    """Return whether a word of an override means any value that the words of an axis mean."""
+    if holds(axis, meant, word):
+        return True
+    return axis == "day" and any(holds(axis, meaning(axis, [word]), other) for other in words)
+
+
+def _matrix_words(campaign: Campaign, products: Set[str]) -> dict[str, Collection[AxisValue]]:
+    """Return the words of every axis; days as dates where the calendar starts on one."""
+    start = campaign.calendar.start
+    words: dict[str, Collection[AxisValue]] = {"product": products, "day": WEEKDAYS}
+    words |= {axis: v for axis, v in campaign.matrix.items() if not isinstance(v, str)}
+    return words | ({"day": days(campaign, start)} if isinstance(start, dt.date) else {})
 
 
 def _twice(words: Iterable[object], marks: Marks, at: Place, field: str = "") -> Iterator[BadField]:

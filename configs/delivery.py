@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from configs.base import Aspect, Declaration, Words
+from configs.base import Aspect, Declaration, Words, aspect_of
 
+Pixels = Annotated[int, Field(ge=0, le=8192)]
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
 
 
 class Box(Declaration):
     """The part of the frame that the platform's own buttons never cover, in pixels."""
 
-    left: int = 0
-    top: int = 0
-    right: int = 0
-    bottom: int = 0
+    left: Pixels = 0
+    top: Pixels = 0
+    right: Pixels = 0
+    bottom: Pixels = 0
     """Each is a distance from that edge."""
 
 
 class Rate(Declaration):
     """Frames a second that the platform takes."""
 
-    min: float = 1
-    max: float = 60
+    min: Annotated[float, Field(ge=1, le=120)] = 1
+    max: Annotated[float, Field(ge=1, le=120)] = 60
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
 
 
 class Cover(Declaration):
@@ -50,10 +57,33 @@ class Delivery(Declaration):
     edit_list: bool = True
     """False where the platform refuses MP4 edit lists."""
     safe: Box = Box()
-    max_bytes: int | None = None
-    min_seconds: float = 0
-    max_seconds: float | None = None
+    max_bytes: Annotated[int, Field(gt=0)] | None = None
+    min_seconds: Annotated[float, Field(ge=0)] = 0
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
     cover: Cover | None = None
-    source: str
+    source: Annotated[str, Field(min_length=1)]
+    """The page this was read on, or `none found`."""
     checked_on: dt.date
     note: str = ""
+    """What the source does not say, or why it is weak."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        size = f"{self.width}x{self.height}"
+        if aspect_of(self.width, self.height) != self.aspect:
+            right = aspect_of(self.width, self.height)
+            raise ValueError(
+                f"aspect is {self.aspect}, but {size} is {right}; write aspect: {right}"
+            )
+        if (self.format == "mp4") != (self.kind == "clip"):
+            raise ValueError(
+                f"a {self.kind} cannot be {self.format}; a clip is mp4, a still is not"
+            )
+        if self.kind == "still" and self.cover:
+            raise ValueError("a still has no cover; delete `cover`")
+        box = self.safe
+        if box.left + box.right >= self.width or box.top + box.bottom >= self.height:
+            raise ValueError(f"safe leaves nothing of {size}; its numbers are distances from edges")
+        if self.max_seconds is not None and self.min_seconds > self.max_seconds:
+            raise ValueError(f"min_seconds {self.min_seconds:g} is above max_seconds")
+        return self

@@ -6,7 +6,7 @@ of a shot are laid over each other, and any of them can be asked for (`keyreel p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -17,10 +17,10 @@ from configs.campaign import AxisValue
 from configs.errors import BadField, BadInput
 from configs.library import Library
 from configs.marks import Marks, Place
-from configs.matrix import same
+from configs.matrix import holds, meaning
 from configs.pipeline import Pipeline
 from configs.settings import Settings
-from configs.wording import sentence, unknown
+from configs.wording import MOST_TOLD, sentence, unknown
 
 if TYPE_CHECKING:
     from configs.load import Loaded
@@ -61,7 +61,7 @@ class Layers:
 
     base: Sequence[Layer]
     overrides: Sequence[Layer]
-    matches: Sequence[Mapping[str, tuple[AxisValue, ...]]]
+    matches: Sequence[Mapping[str, Set[object]]]
     """What each override matches, by axis."""
     stages: Mapping[str, str]
     """The kind of each stage of the pipeline, and of each kind itself."""
@@ -92,10 +92,10 @@ class Layers:
             raise BadField.several(reader.errors)
         matches = [
             {
-                axis: value if isinstance(value, tuple) else (value,)
-                for axis, value in o.match.items()
+                axis: meaning(axis, words if isinstance(words, tuple) else (words,))
+                for axis, words in override.match.items()
             }
-            for o in campaign.overrides
+            for override in campaign.overrides
         ]
         return cls(base[:4], base[4:], matches, stages)
 
@@ -143,7 +143,7 @@ class Layers:
         return sum(
             1 << index
             for index, match in enumerate(self.matches)
-            if axis not in match or any(same(axis, word, value) for word in match[axis])
+            if axis not in match or holds(axis, match[axis], value)
         )
 
     def _layers(self, matching: int) -> Iterator[Layer]:
@@ -193,6 +193,8 @@ class Reader:
         made: list[Assignment] = []
         seen: dict[tuple[str, str], int] = {}
         for path, value in _flat(marks.value(at), (), prefix):
+            if len(self.errors) >= MOST_TOLD:
+                break
             place = (*at, *path)
             stage, _, name = (prefix + ".".join(path)).partition(".")
             kind = self.stages.get(stage, "")

@@ -86,6 +86,10 @@ class Library:
             raise BadField.several(errors)
         return pipeline, marks
 
+    def templates(self) -> list[str]:
+        """Return the ids of all prompt templates."""
+        return sorted({file.stem for folder in self.prompts for file in folder.glob("*.yaml")})
+
     def where(self, kind: str, name: str, path: Place = ()) -> str:
         """Return `FILE:LINE` of a row of `models`, `profiles` or `deliveries`, or inside it."""
         return self.rows[kind, name].where((name, *path))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Set
 
 from configs.campaign import AxisValue, Campaign
 from configs.errors import BadPlan
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = tuple(name[:3] for name in _NAMES)
 DAY_WORDS: dict[str, int] = {
-    **{name[:3]: number for number, name in enumerate(_WEEKDAYS)},
-    **{name: number for number, name in enumerate(_WEEKDAYS)},
+    **{word: number for number, word in enumerate(WEEKDAYS)},
+    **{word: number for number, word in enumerate(_NAMES)},
     **{f"{week}{day}": n for week in ("周", "星期") for n, day in enumerate("一二三四五六日")},
     "周天": 6,
     "星期天": 6,
@@ -20,25 +22,33 @@ DAY_WORDS: dict[str, int] = {
 
 def is_day(word: object) -> bool:
     """Return whether `word` is a weekday's name or an ISO date."""
-    return str(word).lower() in DAY_WORDS or _date(word) is not None
-
-
-def same_day(word: object, day: object) -> bool:
-    """Return whether `word`, a weekday's name or an ISO date, means the ISO date `day`."""
-    date = _date(day)
-    return date is not None and (
-        DAY_WORDS.get(str(word).lower()) == date.weekday() or _date(word) == date
-    )
-
-
-def same(axis: str, word: object, value: object) -> bool:
-    """Return whether `word` of an override means `value` of an axis."""
-    return same_day(word, value) if axis == "day" else spelled(word) == spelled(value)
+    return _day(word) is not None
 
 
 def spelled(value: object) -> str:
     """Return an axis value as it is spelled in YAML and in a shot's id."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def meaning(axis: str, words: Iterable[object]) -> frozenset[object]:
+    """Return what the words of an axis stand for; `holds` asks whether a value is among it."""
+    return frozenset(map(_day if axis == "day" else spelled, words))
+
+
+def holds(axis: str, meant: Set[object], value: object) -> bool:
+    """Return whether `meant` holds a value of an axis; a date is also held as its weekday."""
+    if axis != "day":
+        return spelled(value) in meant
+    day = _day(value)
+    return day in meant or (isinstance(day, dt.date) and day.weekday() in meant)
+
+
+def days(campaign: Campaign, start: dt.date) -> tuple[str, ...]:
+    """Return the ISO dates of the calendar, from `start`, that the matrix asks for."""
+    dates = [start + dt.timedelta(days=number) for number in range(campaign.calendar.days)]
+    words = campaign.matrix.get("day", "all")
+    meant = meaning("day", WEEKDAYS if words == "all" else words)
+    return tuple(date.isoformat() for date in dates if holds("day", meant, date))
 
 
 def axes(campaign: Campaign, start: dt.date) -> dict[str, tuple[AxisValue, ...]]:
@@ -47,29 +57,23 @@ def axes(campaign: Campaign, start: dt.date) -> dict[str, tuple[AxisValue, ...]]
     Raises:
         BadPlan: naming an axis that is left with no values.
     """
-    days = [start + dt.timedelta(days=number) for number in range(campaign.calendar.days)]
-    everything: dict[str, tuple[AxisValue, ...]] = {
-        "product": tuple(product.id for product in campaign.products),
-        "day": tuple(day.isoformat() for day in days),
-    }
-    made: dict[str, tuple[AxisValue, ...]] = {}
-    for axis, words in {"product": "all", "day": "all", **campaign.matrix}.items():
-        if isinstance(words, str):
-            made[axis] = everything.get(axis, ())
-        elif axis == "day":
-            made[axis] = tuple(d for d in everything[axis] if any(same_day(w, d) for w in words))
-        else:
-            made[axis] = words
-        if not made[axis]:
+    products = tuple(product.id for product in campaign.products)
+    listed = {axis: v for axis, v in campaign.matrix.items() if not isinstance(v, str)}
+    made = {"product": products, **listed, "day": days(campaign, start)}
+    for axis, values in made.items():
+        if not values:
             raise BadPlan(
-                f"matrix.{axis}: no value is left of {campaign.matrix.get(axis)!r}: the calendar "
-                f"runs {campaign.calendar.days} days from {start}"
+                f"matrix.{axis}: no value is left of {campaign.matrix.get(axis)!r}; "
+                f"the calendar runs {campaign.calendar.days} days from {start}"
             )
     return made
 
 
-def _date(word: object) -> dt.date | None:
+def _day(word: object) -> dt.date | int | None:
+    """Return a date, or the number of a weekday, or None."""
+    if isinstance(word, dt.date):
+        return word
     try:
         return dt.date.fromisoformat(str(word))
     except ValueError:
-        return None
+        return DAY_WORDS.get(str(word).lower())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
-from configs.base import Aspect, Declaration, Json, Words
+from configs.base import Aspect, Declaration, Json, Slug, Words
 
+FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
+Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0)]
 Size = tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
 
 
@@ -16,40 +20,80 @@ class Model(Declaration):
 
     makes: Literal["picture", "clip"]
     pipeline: Literal["ZImagePipeline", "WanImageToVideoPipeline"]
-    folder: str
+    folder: Folder
     """Inside `gpu/mini/weights` for shipped models, else inside the home's `models/`."""
     shipped: bool = False
     dialect: Literal["mini", "z-image", "wan"]
     sizes: dict[Aspect, Size]
     """Width and height in pixels for each aspect."""
-    multiple: int = 16
+    multiple: Count = 16
     """Sides must divide by this."""
-    steps: int
-    max_steps: int = 50
-    guidance: float = 0.0
-    max_guidance: float = 0.0
+    steps: Count
+    max_steps: Count = 50
+    guidance: Amount = 0.0
+    max_guidance: Amount = 0.0
     """0: the model was trained without; asking for guidance or a negative is an error."""
-    max_tokens: int = 512
-    frames: int = 0
+    max_tokens: Count = 512
+    """A longer prompt is refused at plan time: the pipeline would cut it without a word."""
+    frames: Annotated[int, Field(ge=0)] = 0
     """Frames of a clip: 4k+1, as the video autoencoder packs four to a latent frame."""
-    max_frames: int = 0
-    fps: int = 0
-    memory_gb: float = 0
-    seconds: float = 1.0
+    max_frames: Annotated[int, Field(ge=0)] = 0
+    fps: Annotated[int, Field(ge=0, le=120)] = 0
+    """Frames a second that the clip was trained at."""
+    memory_gb: Amount = 0
+    """What the weights and their work take together."""
+    seconds: Amount = 1.0
     """A first guess of the time one picture or clip takes, until executions are recorded."""
-    megabytes: float = 1.0
+    megabytes: Amount = 1.0
+    """A first guess of the file's size."""
     note: Words = Words()
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for problem in (self._sizes_wrong(), self._work_wrong(), self._clip_wrong()):
+            if problem:
+                raise ValueError(problem)
+        return self
+
+    def _sizes_wrong(self) -> str:
+        missing = [aspect for aspect in get_args(Aspect) if aspect not in self.sizes]
+        if missing:
+            return f"sizes has no {missing[0]}; give all of {', '.join(get_args(Aspect))}"
+        for aspect, (width, height) in self.sizes.items():
+            if width % self.multiple or height % self.multiple:
+                return f"sizes.{aspect}: {width}x{height} does not divide by {self.multiple}"
+        return ""
+
+    def _work_wrong(self) -> str:
+        if self.steps > self.max_steps:
+            return f"steps {self.steps} is above max_steps {self.max_steps}"
+        if self.guidance > self.max_guidance:
+            return f"guidance {self.guidance:g} is above max_guidance {self.max_guidance:g}"
+        if (self.makes == "clip") != (self.pipeline == "WanImageToVideoPipeline"):
+            return f"{self.pipeline} does not make a {self.makes}"
+        return ""
+
+    def _clip_wrong(self) -> str:
+        if self.makes == "picture":
+            return "a picture has no frames or fps" if self.frames or self.fps else ""
+        if self.frames % 4 != 1 or self.max_frames % 4 != 1 or self.frames > self.max_frames:
+            return "frames and max_frames are 4k+1, and frames at most max_frames; e.g. 81"
+        return "" if self.fps else "is missing `fps`"
 
 
 class Profile(Declaration):
     """What a device runs."""
 
     device: Literal["cpu", "cuda"]
-    min_memory_gb: float = 0
-    picture: str
-    clip: str
+    min_memory_gb: Amount = 0
+    """A card with less than this does not take the profile by itself."""
+    picture: Slug
+    """The model of keyframes, an id of models.yaml."""
+    clip: Slug
+    """The model of clips."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    budget_gb: float
+    budget_gb: Annotated[float, Field(gt=0)]
     """Loaded weights above this are evicted, least recently used first."""
     settings: dict[str, Json] = {}
+    """Settings for all campaigns run with this profile, nested or dotted."""
     note: Words = Words()

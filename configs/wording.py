@@ -9,18 +9,26 @@ import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from configs.base import SLUG, Declaration, Json
-from configs.campaign import COLOUR
+from configs.campaign import COLOUR, LOCALE
 from configs.errors import BadField
-from configs.marks import Marks, Part
+from configs.marks import Marks, Part, Place
+from configs.model import FOLDER
+
+MOST_TOLD = 50
+"""Errors of one file: a hostile one has as many as it has values, and each costs a comparison."""
+MOST_COMPARED = 2000
 
 _PATTERNS = {
     SLUG: "lower-case letters, digits, `.`, `_` and `-`, 64 at most, the ends a letter or digit",
+    LOCALE: "language and territory, `zh_CN`",
+    FOLDER: "a folder inside models/, letters, digits, `.`, `_` and `-`",
     COLOUR: "`#RRGGBB` or a colour's name",
 }
 _WANTED = {
@@ -46,9 +54,8 @@ _WANTED = {
 
 def nearest(word: object, words: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the closest of `words`, or nothing where none is close."""
-    known = list(words)
-    lowered = {candidate.lower(): candidate for candidate in reversed(known)}
-    found = get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
+    lowered = {known.lower(): known for known in islice(words, MOST_COMPARED)}
+    found = get_close_matches(str(word)[:80].lower(), lowered, n=1, cutoff=0.6)
     return f"; did you mean {lowered[found[0]]!r}?" if found else ""
 
 
@@ -56,8 +63,7 @@ def unknown(what: str, word: object, words: Iterable[str]) -> str:
     """Return the sentence for a name that is not among `words`."""
     known = sorted(words)
     listed = ", ".join(known[:24]) + (", …" if len(known) > 24 else "")
-    near = nearest(word, known)
-    return f"no {what} {short(word)}{near or ';'} known: {listed or 'none'}"
+    return f"no {what} {short(word)}{nearest(word, known) or ';'} known: {listed or 'none'}"
 
 
 def short(value: object) -> str:
@@ -67,9 +73,9 @@ def short(value: object) -> str:
 
 
 def problems(
-    error: ValidationError, declaration: type[Declaration], marks: Marks, at: Sequence[Part] = ()
+    error: ValidationError, declaration: type[Declaration], marks: Marks, at: Place = ()
 ) -> list[BadField]:
-    """Return all that pydantic found wrong with the values under `at`, each at its own place."""
+    """Return what pydantic found wrong with the values under `at`, each at its own place."""
     found = _by_place(error, marks, at)
     made: list[BadField] = []
     strangers = {path for path, errors in found.items() if errors[0]["type"] == "extra_forbidden"}
@@ -88,23 +94,24 @@ def problems(
 
 
 def _by_place(
-    error: ValidationError, marks: Marks, at: Sequence[Part]
+    error: ValidationError, marks: Marks, at: Place
 ) -> dict[tuple[Part, ...], list[ErrorDetails]]:
     """Group errors by the written value they speak of; a union's branches become one group.
 
     A branch that got further into the value says more than the ones that stopped before it.
     """
     found: dict[tuple[Part, ...], list[ErrorDetails]] = {}
-    for detail in error.errors(include_url=False, include_context=True):
+    for detail in error.errors(include_url=False):
         found.setdefault(_written(detail, marks, at), []).append(detail)
+    first = sorted(found, key=marks.at)[:MOST_TOLD]
     return {
-        path: errors
-        for path, errors in found.items()
-        if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
+        path: found[path]
+        for path in first
+        if not any(len(other) > len(path) and other[: len(path)] == path for other in first)
     }
 
 
-def _written(detail: ErrorDetails, marks: Marks, at: Sequence[Part]) -> tuple[Part, ...]:
+def _written(detail: ErrorDetails, marks: Marks, at: Place) -> tuple[Part, ...]:
     """Return the path of the value in the file; pydantic puts a union's branch names between."""
     path, spot = list(at), marks.spot(at)
     for part in detail["loc"]:
@@ -118,6 +125,9 @@ def _written(detail: ErrorDetails, marks: Marks, at: Sequence[Part]) -> tuple[Pa
 
 def sentence(errors: Sequence[ErrorDetails], value: Json) -> str:
     """Return what is wrong with one value, where each of `errors` is one way it does not fit."""
+    for error in errors:
+        if error["type"] == "value_error":
+            return str(error["ctx"]["error"])
     wanted = " or ".join(dict.fromkeys(_want(error) for error in errors))
     if value is None:
         return f"is empty; write {wanted}, or delete the line"
@@ -140,7 +150,7 @@ def _words(error: ErrorDetails) -> list[str]:
     return re.findall(r"'([^']*)'", expected)
 
 
-def keys_at(declaration: type[Declaration], path: Sequence[Part]) -> list[str]:
+def keys_at(declaration: type[Declaration], path: Place) -> list[str]:
     """Return the keys that may stand in the mapping at `path`, in the order of declaration."""
     kinds: list[Any] = [declaration]
     for part in path:
