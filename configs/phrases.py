@@ -1,0 +1,24 @@
+"""What templates call surfaces, backdrops, light sides and camera moves, in both languages."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from configs.base import Declaration, Words
+from configs.fill import load
+
+
+class Phrases(Declaration):
+    """The file words.yaml: phrases by id."""
+
+    surface: dict[str, Words]
+    backdrop: dict[str, Words]
+    light_side: dict[str, Words]
+    move: dict[str, Words]
+
+
+@lru_cache(maxsize=1)
+def phrases() -> Phrases:
+    """Return the phrases of words.yaml."""
+    return load(Path(__file__).with_name("words.yaml"), Phrases)[0]
