@@ -6,18 +6,17 @@ Knows nothing of how pictures were made: it reads the run and the records.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from catalogs.gallery import media, view
+from catalogs.gallery import media, view, words
 from catalogs.gallery.sheet import Cell, write_sheet
-from catalogs.gallery.vocabulary import VOCABULARY
 from catalogs.record import Run
 from catalogs.store import Store
 from configs.base import Words
@@ -25,6 +24,8 @@ from configs.home import Home
 
 HERE = Path(__file__).parent
 FEW, SOME = 6, 24  # shots: above these the contact sheet's tiles get smaller
+WEEK = range(4, 15)  # days: a row of the contact sheet that is one product's days
+PINNED = 14  # choices: more make the filters too high to stay in view
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Axis:
     """A filter: its name, and the choices with their labels."""
 
     name: str
-    choices: Mapping[str, str]
+    choices: Mapping[str, Words]
 
 
 def write_gallery(
@@ -53,6 +54,10 @@ def write_gallery(
         folder: the page, `contact-sheet.jpg` and `media/` go here.
         files: deliveries under their names for people, by node key; linked relatively.
         names: what people call each delivery, by its id.
+
+    Raises:
+        KeyError: where an entry that was made has no record in the store.
+        BadFile: where a record or an asset of the store is damaged.
     """
     (folder / "media").mkdir(parents=True, exist_ok=True)
     shelf = view.Shelf(store, home, folder, files or {}, names or {})
@@ -60,22 +65,57 @@ def write_gallery(
     media.write_posters(shelf.stills, home.cache / "posters", folder / "media")
     for name, asset in shelf.previews.items():
         media.link(asset, folder / "media" / name)
-    if cards:
-        cells = [_cell(card, folder) for card in cards]
-        write_sheet(cells, folder / "contact-sheet.jpg")
-    page = folder / "index.html"
-    page.write_text(_render(run, cards), encoding="utf-8")
-    return page
+    columns = _week(cards)
+    cells = [_cell(card, folder) for card in cards]
+    write_sheet(cells, folder / "contact-sheet.jpg", columns=columns)
+    page, draft = folder / "index.html", folder / "index.html.part"
+    draft.write_text(_render(run, cards, columns), encoding="utf-8")
+    return draft.replace(page)
 
 
 def _cell(card: view.Card, folder: Path) -> Cell:
-    return Cell(folder / card.poster if card.poster else None, card.name, card.day)
+    return Cell(folder / card.poster if card.poster else None, card.name, words.day(card.day))
 
 
-def _render(run: Run, cards: Sequence[view.Card]) -> str:
+def _week(cards: Sequence[view.Card]) -> int:
+    """Return the number of days where every product has the same ones, so that a row is a week."""
+    days = len({card.day for card in cards})
+    places = {(card.product, card.day) for card in cards}
+    products = len({card.product for card in cards})
+    full = len(places) == len(cards) == products * days
+    return days if full and days in WEEK else 0
+
+
+def _render(run: Run, cards: Sequence[view.Card], columns: int) -> str:
     frames = [frame for card in cards for frame in card.frames]
-    style = Markup((HERE / "style.css").read_text("utf-8") + _shapes(frames))
-    script = Markup((HERE / "script.js").read_text("utf-8"))
+    style = (HERE / "style.css").read_text("utf-8") + _rules(frames, columns)
+    script = (HERE / "script.js").read_text("utf-8")
+    axes = _axes(cards)
+    return (
+        _environment()
+        .get_template("gallery.html.j2")
+        .render(
+            run=run,
+            title=Words(zh=run.title.get("zh", run.campaign), en=run.title.get("en", run.campaign)),
+            brand=str(run.parameters.get("brand") or run.campaign),
+            span=words.span(sorted({card.day for card in cards})),
+            cards=cards,
+            axes=axes,
+            pinned=sum(len(axis.choices) for axis in axes) <= PINNED,
+            delivered=len(frames),
+            failed=sum(bool(card.gaps) for card in cards),
+            took=_took(run),
+            week=bool(columns),
+            density="few" if len(cards) <= FEW else "some" if len(cards) <= SOME else "many",
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("catalogs.gallery", ""),
         autoescape=True,
@@ -83,38 +123,32 @@ def _render(run: Run, cards: Sequence[view.Card]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["size"] = view.size
-    environment.globals["vocabulary"] = VOCABULARY
-    days = sorted({card.day for card in cards if card.day})
-    return environment.get_template("gallery.html.j2").render(
-        run=run,
-        title=Words(**{"zh": run.campaign, "en": run.campaign, **run.title}),
-        brand=str(run.parameters.get("brand") or ""),
-        days=" – ".join(dict.fromkeys((days[0], days[-1]))) if days else "",
-        cards=cards,
-        axes=_axes(cards),
-        delivered=len(frames),
-        failed=sum(any(gap.state == "failed" for gap in card.gaps) for card in cards),
-        took=view.elapsed(run),
-        density="few" if len(cards) <= FEW else "some" if len(cards) <= SOME else "many",
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
+    environment.filters.update(size=words.size, term=words.term, day=words.day)
+    return environment
+
+
+def _took(run: Run) -> Words | None:
+    if not run.finished:
+        return None
+    took = dt.datetime.fromisoformat(run.finished) - dt.datetime.fromisoformat(run.started)
+    return words.duration(took.total_seconds())
 
 
 def _axes(cards: Sequence[view.Card]) -> tuple[Axis, ...]:
-    products = {card.product: card.name.say("zh") for card in cards}
-    days = {day: day for day in sorted({card.day for card in cards})}
-    deliveries = {frame.delivery: frame.name.say("zh") for card in cards for frame in card.frames}
-    return Axis("product", products), Axis("day", days), Axis("delivery", deliveries)
+    """Return the filters that have something to choose."""
+    axes = (
+        Axis("product", {card.product: card.name for card in cards}),
+        Axis("day", {day: words.day(day) for day in sorted({card.day for card in cards})}),
+        Axis("delivery", {item.delivery: item.name for card in cards for item in card.frames}),
+    )
+    return tuple(axis for axis in axes if len(axis.choices) > 1)
 
 
-def _shapes(frames: Iterable[view.Frame]) -> str:
-    """Return a rule for each shape: the security policy refuses style attributes."""
-    shapes = Counter((frame.width, frame.height) for frame in frames)
-    return "".join(f".w{w}h{h} {{ --ratio: {w / h:.5f}; }}\n" for w, h in shapes)
+def _rules(frames: Sequence[view.Frame], columns: int) -> str:
+    """Return the style rules that depend on the run: the page's policy refuses style attributes."""
+    shapes = dict.fromkeys((frame.width, frame.height) for frame in frames)
+    rules = [f".w{w}h{h} {{ --ratio: {w / h:.5f}; }}" for w, h in shapes]
+    return "\n".join([*rules, f".sheet {{ --columns: {columns}; }}", ""])
 
 
 def _hash(text: str) -> str:

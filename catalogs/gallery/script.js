@@ -1,56 +1,62 @@
 "use strict";
-// The address after # holds the state, so that a view can be sent to someone:
-// #product=rouge-01&day=2026-03-02&delivery=douyin&language=en; anything without = is an anchor.
-const root = document.documentElement;
-const axes = ["product", "day", "delivery"];
+// The address after # holds the view, so that it can be sent to someone:
+// #product=rouge-01&day=2026-03-02&delivery=douyin&language=en
 const all = (selector) => [...document.querySelectorAll(selector)];
-
-const read = () => {
-  const hash = location.hash.slice(1);
-  return new URLSearchParams(hash.includes("=") ? hash : "");
-};
+const read = () => new URLSearchParams(location.hash.slice(1));
 
 const write = (name, value) => {
-  const state = read();
-  value ? state.set(name, value) : state.delete(name);
-  history.replaceState(null, "", state.size ? `#${state}` : "#");
+  const view = read();
+  if (value) view.set(name, value);
+  else view.delete(name);
+  history.replaceState(null, "", `#${view}`);
   show();
 };
 
 const show = () => {
-  const state = read();
-  const wanted = (axis, value) => !state.get(axis) || state.get(axis) === value;
-  const language = state.get("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
-  root.lang = language === "en" ? "en" : "zh";
-  for (const frame of all(".frame")) frame.hidden = !wanted("delivery", frame.dataset.delivery);
-  let shown = 0;
+  const view = read();
+  const wanted = (data, axis) => !view.get(axis) || view.get(axis) === data[axis];
+  const language = view.get("language") || navigator.language.slice(0, 2);
+  document.documentElement.lang = language === "zh" ? "zh" : "en";
+  for (const frame of all(".frame")) frame.hidden = !wanted(frame.dataset, "delivery");
   for (const shot of all(".shot")) {
-    const frames = !state.get("delivery") || shot.querySelector(".frame:not([hidden])");
-    shot.hidden = !(wanted("product", shot.dataset.product) && wanted("day", shot.dataset.day) && frames);
-    document.querySelector(`.tile[href="#${shot.id}"]`).hidden = shot.hidden;
-    shown += !shot.hidden;
+    const delivered = shot.querySelector(".frame:not([hidden])") || shot.querySelector(".gap");
+    const fits = wanted(shot.dataset, "product") && wanted(shot.dataset, "day");
+    shot.hidden = !(fits && (delivered || !view.get("delivery")));
   }
-  document.querySelector(".nothing").hidden = shown > 0;
-  for (const button of all("[data-axis] button"))
-    button.ariaPressed = String((state.get(button.parentElement.dataset.axis) || "") === button.dataset.value);
+  for (const tile of all(".tile")) tile.hidden = target(tile).hidden;
+  for (const empty of all(".nothing")) empty.hidden = all(".shot:not([hidden])").length > 0;
+  for (const button of all("[data-axis] button")) {
+    const chosen = view.get(button.parentElement.dataset.axis) || "";
+    button.ariaPressed = String(chosen === button.dataset.value);
+  }
 };
+
+const target = (tile) => document.getElementById(tile.hash.slice(1));
 
 for (const button of all("[data-axis] button"))
   button.addEventListener("click", () => write(button.parentElement.dataset.axis, button.dataset.value));
 for (const button of all("[data-language]"))
   button.addEventListener("click", () => write("language", button.dataset.language));
-addEventListener("hashchange", () => location.hash.includes("=") && show());
-for (const form of all(".filters")) form.hidden = !form.children.length;
+for (const tile of all(".tile"))
+  tile.addEventListener("click", (event) => {
+    event.preventDefault();  // an anchor would take the place of the view
+    target(tile).scrollIntoView();
+  });
+for (const filters of all(".filters")) filters.hidden = filters.children.length === 0;
+addEventListener("hashchange", show);
 show();
 
-// A clip plays while it can be seen, and lets its decoder rest when it can't.
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const play = (video) => video.play().catch(() => {});  // refused on battery saver: the poster stays
+// A clip plays while it can be seen; where less motion is wished for, while it is pointed at.
+const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const play = (video) => video.play().catch(() => {});  // refused when saving power: the poster stays
 const watch = new IntersectionObserver((seen) => {
-  for (const { target, isIntersecting } of seen) isIntersecting ? play(target) : target.pause();
-}, { threshold: 0.35 });
+  for (const { target: video, isIntersecting } of seen)
+    if (isIntersecting) play(video);
+    else video.pause();
+}, { threshold: 0.3 });
 for (const video of all("video")) {
   video.addEventListener("playing", () => video.classList.add("on"));
-  if (!still) watch.observe(video);
+  if (!calm) watch.observe(video);
   video.parentElement.addEventListener("pointerenter", () => play(video));
+  if (calm) video.parentElement.addEventListener("pointerleave", () => video.pause());
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +22,19 @@ class Cell:
 
     poster: Path | None
     name: Words
-    day: str
+    day: Words
 
 
-def write_sheet(cells: Sequence[Cell], target: Path) -> None:
-    """Draw `cells` in rows, in their order, as a JPEG that is `WIDTH` pixels wide."""
-    columns = min(len(cells), 4) if len(cells) <= 8 else math.ceil(math.sqrt(1.6 * len(cells)))
-    rows = math.ceil(len(cells) / columns)
+def write_sheet(cells: Sequence[Cell], target: Path, *, columns: int = 0) -> None:
+    """Draw `cells` in rows, in their order, as a JPEG that is `WIDTH` pixels wide.
+
+    Args:
+        cells: at least one.
+        target: the file.
+        columns: cells in a row; 0 finds a number that fills the last row best.
+    """
+    columns = columns or _columns(len(cells))
+    rows = -(-len(cells) // columns)
     wide = (WIDTH - 2 * MARGIN - GAP * (columns - 1)) // columns
     high = wide * 5 // 4
     label = LABEL if columns <= 8 else 0
@@ -41,6 +46,14 @@ def write_sheet(cells: Sequence[Cell], target: Path) -> None:
         if label:
             _write(sheet, cell, (corner[0], corner[1] + high + 10), wide)
     sheet.save(target, "JPEG", quality=88, optimize=True)
+
+
+def _columns(count: int) -> int:
+    """Return the number of columns, near a sheet of 3:2, that leaves the fewest cells empty."""
+    if count <= 4:
+        return count
+    widest = round((2.4 * count) ** 0.5)
+    return min(range(widest, widest * 2 // 3, -1), key=lambda columns: -count % columns)
 
 
 def _picture(poster: Path | None, size: tuple[int, int]) -> Image.Image:
@@ -56,10 +69,13 @@ def _write(sheet: Image.Image, cell: Cell, corner: tuple[int, int], wide: int) -
     x, y = corner
     label = Image.new("RGB", (wide, LABEL - 10), GROUND)
     pen = ImageDraw.Draw(label)
-    names = dict.fromkeys((cell.name.say("zh"), cell.name.say("en")))
-    pen.text((0, 0), "  ".join(names), INK, font=_font(20))
-    pen.text((0, 29), cell.day, SOFT, font=_font(16))
+    pen.text((0, 0), _both(cell.name), INK, font=_font(20))
+    pen.text((0, 29), _both(cell.day), SOFT, font=_font(16))
     sheet.paste(label, (x, y))
+
+
+def _both(text: Words) -> str:
+    return "  ".join(dict.fromkeys((text.say("zh"), text.say("en"))))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -1,26 +1,30 @@
 """What a gallery page shows: a run and its records, put in words for people.
 
-Knows nothing of HTML. A shot's values come from files that others may have written, so each is
-read as what it should be, and left out where it is not.
+Knows nothing of HTML. What a run tells of its shots is JSON that others may have written: each
+value is read as what it should be, and left out where it is not.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 from catalogs.gallery.media import Still
+from catalogs.gallery.words import duration, term
 from catalogs.record import Asset, Entry, Record, Run
 from catalogs.store import Store
 from configs.base import Json, Words
 from configs.errors import BadFile
 from configs.home import Home
+
+ALIKE = 0.36  # of log(width / height): 9:16 and 4:5 are alike, 4:5 and 16:9 are not
+Finished = list[tuple[Entry, Record]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Frame:
     seconds: float
     bytes: int
     poster: str
+    """Empty where no picture of this shape was made: a clip then shows its own first frame."""
     preview: str
     """Beside the page: moves with it."""
     href: str
@@ -46,10 +51,9 @@ class Frame:
 class Gap:
     """Something of a shot that was not made, and why."""
 
-    stage: str
-    where: str
-    state: str
-    error: str
+    what: Words
+    where: tuple[Words, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +65,20 @@ class Card:
     product: str
     name: Words
     day: str
-    weekday: str
     festival: Words
     poster: str
     prompts: Mapping[str, str]
-    facts: tuple[tuple[str, str], ...]
-    """What it was made with: a word of the page's vocabulary, and its value."""
+    facts: tuple[tuple[Words, Words], ...]
+    """What it was made with: a label and its value."""
     frames: tuple[Frame, ...]
     gaps: tuple[Gap, ...]
+    missing: tuple[Words, ...]
+    """Deliveries that were not made."""
 
 
 @dataclass(slots=True)
 class Shelf:
-    """The files that the page needs beside it, gathered while its cards are read."""
+    """Where files come from and what people call them; gathers what the page needs beside it."""
 
     store: Store
     home: Home
@@ -84,14 +89,23 @@ class Shelf:
     previews: dict[str, Path] = field(default_factory=dict)
     """File name beside the page -> asset of the store."""
 
+    def name(self, delivery: str) -> Words:
+        """Return what people call a delivery."""
+        return self.names.get(delivery) or Words(zh=delivery, en=delivery)
+
 
 def read_cards(run: Run, shelf: Shelf) -> tuple[Card, ...]:
-    """Return one card a shot, in the run's order."""
+    """Return one card a shot, in the run's order.
+
+    Raises:
+        KeyError: where an entry that was made has no record in the store.
+        BadFile: where a record or an asset of the store is damaged.
+    """
     entries: dict[str, list[Entry]] = {shot: [] for shot in run.shots}
     for entry in run.entries:
-        entries.setdefault(entry.place.shot, []).append(entry)
+        entries[entry.place.shot].append(entry)
     return tuple(
-        _card(f"shot-{number}", shot, run.shots.get(shot, {}), members, shelf)
+        _card(f"shot-{number}", shot, run.shots[shot], members, shelf)
         for number, (shot, members) in enumerate(entries.items(), start=1)
     )
 
@@ -105,38 +119,40 @@ def _card(
         if entry.state in ("made", "cached")
     ]
     stills = dict(_stills(finished, shelf))
-    shelf.stills.extend(stills.values())
     frames = {
         entry.place.delivery: _frame(entry, port, asset, stills, shelf)
         for entry, record in finished
         for port, asset in record.outputs.items()
         if entry.place.delivery and asset.kind in ("clip", "image")
     }
+    shelf.stills.extend(stills.values())
     product = told.get("product")
     product = product if isinstance(product, dict) else {"id": shot.split("/")[0]}
+    asked = dict.fromkeys(entry.place.delivery for entry in entries if entry.place.delivery)
     return Card(
         anchor=anchor,
         shot=shot,
         product=str(product.get("id", "")),
         name=_words(product.get("name") or product.get("id")),
         day=str(told.get("day") or ""),
-        weekday=str(told.get("weekday") or "")[:3].lower(),
         festival=_words(told.get("festival")),
-        poster=_nearest(stills, 4 / 5),
+        poster=_poster(stills, 4 / 5, math.inf),
         prompts=_prompts(told.get("texts")),
         facts=tuple(_facts(told, finished)),
         frames=tuple(frames.values()),
-        gaps=tuple(_gaps(entries)),
+        gaps=tuple(_gaps(entries, shelf)),
+        missing=tuple(shelf.name(delivery) for delivery in asked if delivery not in frames),
     )
 
 
-def _stills(finished: list[tuple[Entry, Record]], shelf: Shelf) -> Iterator[tuple[float, Still]]:
-    """Yield the pictures of a shot by width / height: its own photos, keyframes and covers."""
+def _stills(finished: Finished, shelf: Shelf) -> Iterator[tuple[float, Still]]:
+    """Yield the pictures of a shot by width / height: its own photo, keyframes and covers.
+
+    The photo's shape is not looked up: 0 is far from any other.
+    """
     for entry, record in finished:
-        for port, path in record.paths.items():
-            own = shelf.home.inside(path)
-            if port == "image" and own.is_file():
-                yield 0.0, Still(_input_hash(record, port), own)
+        if (path := record.paths.get("image")) and (own := shelf.home.inside(path)).is_file():
+            yield 0.0, Still(_input_hash(record, "image"), own)
         for port, asset in record.outputs.items():
             if asset.kind in ("image", "cover"):
                 still = Still(asset.sha256, shelf.store.output(entry.key, port))
@@ -151,74 +167,83 @@ def _input_hash(record: Record, port: str) -> str:
             raise BadFile(f"record {record.key}: its inputs are {other!r}")
 
 
-def _nearest(stills: Mapping[float, Still], ratio: float) -> str:
-    """Return the poster whose shape is nearest to `ratio`; a photo of unknown shape comes last."""
-    known = [shape for shape in stills if shape]
-    best = min(known, key=lambda shape: abs(math.log(shape / ratio)), default=0.0)
-    return f"media/{stills[best].poster}" if best in stills else ""
+def _poster(stills: Mapping[float, Still], ratio: float, within: float) -> str:
+    """Return the poster whose shape is nearest to `ratio`, if its log differs by less."""
+
+    def distance(shape: float) -> float:
+        return abs(math.log(shape / ratio)) if shape else 99.0
+
+    best = min(stills, key=distance, default=0.0)
+    near = best in stills and distance(best) <= within
+    return f"media/{stills[best].poster}" if near else ""
 
 
 def _frame(
     entry: Entry, port: str, asset: Asset, stills: Mapping[float, Still], shelf: Shelf
 ) -> Frame:
-    preview = f"{asset.sha256[:20]}{asset.suffix}"
-    shelf.previews[preview] = shelf.store.output(entry.key, port)
+    # 48 letters of up to 3 bytes, with the rest, stay below the 255 that a file name may have.
+    readable = re.sub(r"[^\w.-]+", "-", entry.place.shot)[:48]
+    preview = f"{readable}-{entry.place.delivery}-{asset.sha256[:8]}{asset.suffix}"
+    path = shelf.previews[preview] = shelf.store.output(entry.key, port)
+    poster = _poster(stills, asset.width / asset.height, ALIKE)
+    if asset.kind == "image":
+        shelf.stills.append(own := Still(asset.sha256, path))
+        poster = f"media/{own.poster}"
     named = shelf.files.get(entry.key)
     return Frame(
         delivery=entry.place.delivery,
-        name=shelf.names.get(entry.place.delivery) or _words(entry.place.delivery),
+        name=shelf.name(entry.place.delivery),
         kind="clip" if asset.kind == "clip" else "image",
         width=asset.width,
         height=asset.height,
         seconds=asset.seconds,
         bytes=asset.bytes,
-        poster=_nearest(stills, asset.width / asset.height),
-        preview=f"media/{preview}",
-        href=quote(os.path.relpath(named, shelf.folder)) if named else f"media/{preview}",
+        poster=poster,
+        preview=f"media/{quote(preview)}",
+        href=quote(os.path.relpath(named, shelf.folder) if named else f"media/{preview}"),
         filename=named.name if named else preview,
     )
 
 
-def _facts(
-    told: Mapping[str, Json], finished: list[tuple[Entry, Record]]
-) -> Iterator[tuple[str, str]]:
-    for word in ("motion", "seed", "template"):
-        if told.get(word) not in (None, ""):
-            yield word, str(told[word])
-    drawn: dict[str, str] = {}
-    for entry, record in finished:
-        if record.recipe.get("model"):
-            drawn.setdefault(entry.place.stage, _drawn(record))
-    yield from drawn.items()
+def _facts(told: Mapping[str, Json], finished: Finished) -> Iterator[tuple[Words, Words]]:
+    axes = told.get("axes")
+    extra = axes if isinstance(axes, dict) else {}
+    words = {name: value for name, value in extra.items() if name not in ("product", "day")}
+    words |= {name: told.get(name) for name in ("motion", "seed", "template")}
+    for name, value in words.items():
+        if value is not None:
+            yield term(name), term(str(value))
+    for stage in dict.fromkeys(entry.place.stage for entry, _ in finished):
+        drawn = [record for entry, record in finished if entry.place.stage == stage]
+        if drawn[0].recipe["model"]:
+            yield term(stage), _drawn(drawn)
     if spent := sum(entry.seconds for entry, _ in finished if entry.state == "made"):
-        yield "took", duration(spent)
+        yield term("took"), duration(spent)
 
 
-def _drawn(record: Record) -> str:
-    """Return what a picture or clip was drawn with, e.g. `mini-image · 8 steps · 384x384`."""
-    params = record.recipe.get("params")
-    steps = params.get("steps") if isinstance(params, dict) else None
-    asset = next(iter(record.outputs.values()))
-    parts = [
-        str(record.notes.get("model", "")),
-        f"{steps} steps" if steps else "",
-        f"{asset.width}×{asset.height}" if asset.width else "",
-        f"{asset.frames} frames" if asset.frames else "",
-    ]
-    return " · ".join(part for part in parts if part)
+def _drawn(records: Sequence[Record]) -> Words:
+    """Return what the pictures or clips of a stage were drawn with: model, steps, sizes."""
+    params, notes = records[0].recipe["params"], records[0].notes
+    assets = [next(iter(record.outputs.values())) for record in records]
+    parts = [term(str(notes["model"]))] if "model" in notes else []
+    if isinstance(params, dict) and "steps" in params:
+        parts.append(Words(zh=f"{params['steps']} 步", en=f"{params['steps']} steps"))
+    parts += [term(size) for size in dict.fromkeys(f"{a.width}×{a.height}" for a in assets)]
+    if frames := assets[0].frames:
+        parts.append(Words(zh=f"{frames} 帧", en=f"{frames} frames"))
+    return Words(zh="，".join(part.zh for part in parts), en=", ".join(part.en for part in parts))
 
 
-def _gaps(entries: list[Entry]) -> Iterator[Gap]:
+def _gaps(entries: list[Entry], shelf: Shelf) -> Iterator[Gap]:
     """Yield each reason once, with all the places it holds for; what only follows is not told."""
-    failed: dict[tuple[str, str], list[str]] = {}
+    failed: dict[tuple[str, str], list[Words]] = {}
     for entry in entries:
         if entry.state == "failed":
-            where = entry.place.delivery or entry.place.aspect
-            failed.setdefault((entry.place.stage, entry.error), []).append(where)
-    for (stage, error), places in failed.items():
-        yield Gap(stage, ", ".join(place for place in places if place), "failed", error)
-    if not failed and any(entry.state in ("planned", "skipped") for entry in entries):
-        yield Gap("", "", "planned", "")
+            place = entry.place
+            where = shelf.name(place.delivery) if place.delivery else term(place.aspect)
+            failed.setdefault((place.stage, entry.error), []).append(where)
+    for (stage, reason), places in failed.items():
+        yield Gap(term(f"{stage}-failed"), tuple(place for place in places if place.en), reason)
 
 
 def _prompts(texts: Json) -> Mapping[str, str]:
@@ -229,25 +254,3 @@ def _words(value: Json) -> Words:
     if isinstance(value, dict):
         return Words(zh=str(value.get("zh") or ""), en=str(value.get("en") or ""))
     return Words(zh=str(value or ""), en=str(value or ""))
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the two largest units that matter, e.g. `2 min 14 s`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def elapsed(run: Run) -> str:
-    """Return the wall time of a run, or nothing while it goes on."""
-    if not run.finished:
-        return ""
-    took = dt.datetime.fromisoformat(run.finished) - dt.datetime.fromisoformat(run.started)
-    return duration(took.total_seconds())
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in the unit people use for files, e.g. `3.2 MB`."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
