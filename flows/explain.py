@@ -1,0 +1,34 @@
+"""Who set a value: `keyreel plan --explain SHOT FIELD`."""
+
+from __future__ import annotations
+
+import json
+
+from configs.errors import BadInput
+from configs.wording import unknown
+from flows.facts import Resolved
+
+
+def explain(resolved: Resolved, shot: str, field: str) -> str:
+    """Return each layer that sets `field` for a shot, one a line; the last one counts.
+
+    Args:
+        resolved: the campaign.
+        shot: its id, `product/ISO-date/other axes`.
+        field: a dotted path, e.g. `animate.motion`.
+
+    Raises:
+        BadInput: where there is no such shot or setting.
+    """
+    shots = {each.id: each for each in resolved.shots}
+    if shot not in shots:
+        raise BadInput(unknown("shot", shot, shots))
+    layers = resolved.layers.explain(shots[shot].axes, field)
+    width = max(len(layer) for layer, _, _ in layers)
+    lines = [
+        f"  {layer:<{width}}  {json.dumps(value, ensure_ascii=False)}  ({where})"
+        for layer, where, value in layers
+    ]
+    *_, (layer, _, value) = layers
+    said = json.dumps(value, ensure_ascii=False)
+    return "\n".join([f"{shot} {field} is {said}, set by {layer}:", *lines])

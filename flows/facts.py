@@ -1,0 +1,96 @@
+"""All that a plan stands on, gathered before it: what was declared, and what was found.
+
+Plain data. `flows/resolve.py` gathers it; `flows/plan.py` asks nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+
+from catalogs.node import Address, InputFile
+from configs.base import Json
+from configs.campaign import Campaign
+from configs.layers import Layers
+from configs.library import Library
+from configs.load import Loaded
+from configs.marks import Marks
+from configs.model import Profile
+from configs.pipeline import Pipeline
+from configs.prompt import Template
+from configs.tokens import Counter
+from configs.vocabulary import Vocabulary
+from flows.shots import Shot
+
+Recipe = Mapping[str, Json]
+"""`Node.recipe()` as a record kept it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A user's own picture: its hash, and its size in pixels as it is seen upright."""
+
+    file: InputFile
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one node takes."""
+
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found on this machine, on this day, in this home."""
+
+    today: dt.date
+    """In the campaign's timezone."""
+    seed: int
+    logos: Mapping[str, InputFile]
+    """By role: `logo`, `logo_on_dark`."""
+    photos: Mapping[str, Picture]
+    """By product id, where the product has an own photo."""
+    fingerprints: Mapping[str, str]
+    """By model id, of the models that the campaign draws with."""
+    pixels: Mapping[str, str]
+    """Device kind, dtype and whatever else of the profile changes pixels."""
+    held: Set[str]
+    """Keys of finished nodes."""
+    previous: Mapping[Address, str]
+    """The key that each address had when it was last made."""
+    recipe: Callable[[str], Recipe | None]
+    """Reads a finished node's recipe; asked only for what went stale, as there may be 100,000."""
+    costs: Mapping[tuple[str, str], Cost]
+    """Medians of what was recorded, by kind of stage and model fingerprint."""
+    expansions: Mapping[str, str]
+    """What a language model made of the prompts, by the key of what it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A campaign with everything it names looked up."""
+
+    loaded: Loaded
+    pipeline: Pipeline
+    pipeline_marks: Marks
+    profile_id: str
+    profile: Profile
+    library: Library
+    layers: Layers
+    templates: Mapping[str, Template]
+    vocabulary: Vocabulary | None
+    """The words that a small picture model was taught."""
+    counters: Mapping[str, Counter]
+    """Counts tokens, by model folder."""
+    shots: tuple[Shot, ...]
+    facts: Facts
+
+    @property
+    def campaign(self) -> Campaign:
+        """The brief itself."""
+        return self.loaded.campaign

@@ -1,0 +1,224 @@
+"""From shots and stages to nodes, asked for from the deliveries backwards.
+
+What no delivery asks for is not planned: no keyframe is drawn where a product's own photo is used.
+Pure, and the one loop that runs 100,000 times: what shots share is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from catalogs.node import Address, Input, Node, NodeOutput
+from configs.base import Json
+from configs.errors import BadPlan
+from configs.sandbox import holds
+from configs.settings import Settings
+from flows.facts import Resolved
+from flows.prompts import Prompts
+from flows.shots import Shot
+from flows.wiring import PRODUCT, Source, Step
+from tasks.stage import Cell, Photo
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one stage gives to those after it."""
+
+    key: str
+    gives: Mapping[str, Photo]
+    texts: Mapping[str, str]
+
+
+def unroll(
+    resolved: Resolved, steps: tuple[Step, ...], prompts: Prompts
+) -> tuple[dict[str, Node], dict[Address, str]]:
+    """Return the nodes that the campaign's deliveries need, and the key of every address.
+
+    Nodes are by key and in order of work: stage by stage, and model by model within one.
+
+    Raises:
+        BadPlan: where a stage's input has no source for a shot, or a stage refuses its settings.
+    """
+    loom = _Loom(resolved, steps, prompts)
+    for shot in resolved.shots:
+        _Walk(loom, shot).deliver()
+    groups = [group for by_model in loom.groups.values() for group in by_model.values()]
+    return {node.key: node for group in groups for node in group}, loom.places
+
+
+class _Loom:
+    """What all shots share."""
+
+    def __init__(self, resolved: Resolved, steps: tuple[Step, ...], prompts: Prompts) -> None:
+        self.resolved, self.facts, self.prompts = resolved, resolved.facts, prompts
+        self.campaign, self.layers = resolved.campaign, resolved.layers
+        self.models = resolved.library.models
+        self.steps = {step.id: step for step in steps}
+        self.sinks = [step for step in steps if step.sink]
+        self.deliveries = {
+            name: resolved.library.deliveries[name] for name in self.campaign.deliveries
+        }
+        self.groups: dict[str, dict[str, list[Node]]] = {step.id: {} for step in steps}
+        """Nodes by stage and model fingerprint."""
+        self.seen: set[str] = set()
+        self.places: dict[Address, str] = {}
+        self.with_motion: dict[tuple[int, str], Settings] = {}
+
+    def settings(self, step: Step, shot: Shot) -> Settings:
+        """Return a stage's settings for a shot, with the motion drawn where it was `auto`."""
+        own = "" if step.id == step.stage.id else step.id
+        settings = self.layers.settings(shot.axes, own)
+        motion = self.prompts[shot.id].motion
+        if settings.animate.motion == motion:
+            return settings
+        key = (id(settings), motion)
+        if key not in self.with_motion:
+            animate = settings.animate.model_copy(update={"motion": motion})
+            self.with_motion[key] = settings.model_copy(update={"animate": animate})
+        return self.with_motion[key]
+
+    def model_id(self, step: Step, settings: Settings) -> str:
+        """Return the id of the model that a stage draws with, "" where it uses none."""
+        if step.stage.uses is None:
+            return ""
+        profile = self.resolved.profile
+        own: str | None = getattr(settings, step.stage.id).model
+        return own or (profile.picture if step.stage.uses == "picture" else profile.clip)
+
+
+class _Walk:
+    """One shot's way from its deliveries back to its prompts."""
+
+    def __init__(self, loom: _Loom, shot: Shot) -> None:
+        self.loom, self.shot = loom, shot
+        self.memo: dict[tuple[str, str, str], _Made | None] = {}
+        self.photo = self.own_photo()
+        self.notes: dict[str, Json] = {
+            "campaign": loom.campaign.name,
+            "product": shot.product.id,
+            "day": shot.day.iso,
+            "template": loom.prompts[shot.id].template,
+        }
+
+    def own_photo(self) -> tuple[Input, Photo] | None:
+        found = self.loom.facts.photos.get(self.shot.product.id)
+        if found is None:
+            return None
+        focus = self.shot.product.focus
+        point = (focus.x, focus.y) if focus else (0.5, 0.5)
+        return found.file, Photo(found.width, found.height, point)
+
+    def deliver(self) -> None:
+        for name, delivery in self.loom.deliveries.items():
+            for sink in self.loom.sinks:
+                self.made(sink, delivery.aspect, name)
+
+    def made(self, step: Step, aspect: str, delivery: str) -> _Made | None:
+        """Return what `step` gives here, or None where its `when` says it does not apply."""
+        spot = (
+            step.id,
+            aspect if step.per != "shot" else "",
+            delivery if step.per == "delivery" else "",
+        )
+        if spot not in self.memo:
+            self.memo[spot] = (
+                self.make(step, spot[1], spot[2]) if self.applies(step, spot) else None
+            )
+        return self.memo[spot]
+
+    def applies(self, step: Step, spot: tuple[str, str, str]) -> bool:
+        if step.when is None:
+            return True
+        variables = {
+            "product": self.shot.product,
+            "day": self.shot.day,
+            "axes": self.shot.axes,
+            "aspect": spot[1],
+            "delivery": self.loom.deliveries.get(spot[2]),
+        }
+        try:
+            return holds(step.when, variables)
+        except BadPlan as error:
+            raise BadPlan(f"{step.place}: {step.id}.when: {error}") from None
+
+    def make(self, step: Step, aspect: str, delivery: str) -> _Made:
+        cell = self.cell(step, aspect, delivery)
+        decision = step.stage.decide(cell)
+        notes = {**self.notes, **decision.notes}
+        if delivery:
+            notes["delivery"] = delivery
+        model = ""
+        if decision.uses_model:
+            name = self.loom.model_id(step, cell.settings)
+            model, notes["model"] = self.loom.facts.fingerprints[name], name
+        node = Node(
+            address=Address(step.id, self.shot.id, "" if delivery else aspect, delivery),
+            kind=step.stage.id,
+            version=step.stage.version,
+            params=decision.params,
+            inputs={**cell.inputs, **decision.files},
+            model=model,
+            pixels=self.loom.facts.pixels if decision.uses_model else {},
+            notes=notes,
+        )
+        self.keep(node)
+        texts = self.loom.prompts[self.shot.id].texts if step.stage.lane == "plan" else {}
+        return _Made(node.key, decision.gives, texts)
+
+    def keep(self, node: Node) -> None:
+        """Add a node, unless one of another address is the same work."""
+        self.loom.places[node.address] = node.key
+        if node.key not in self.loom.seen:
+            self.loom.seen.add(node.key)
+            self.loom.groups[node.address.stage].setdefault(node.model, []).append(node)
+
+    def cell(self, step: Step, aspect: str, delivery: str) -> Cell:
+        """Return all that the stage may look at."""
+        texts = self.loom.prompts[self.shot.id].said() if step.stage.lane == "plan" else {}
+        pictures: dict[str, Photo] = {}
+        inputs: dict[str, Input] = {}
+        for port, sources in step.wires.items():
+            found = self.first(sources, aspect, delivery)
+            if isinstance(found, str):
+                texts[port] = found
+            elif found:
+                inputs[port], pictures[port] = found
+            elif port not in step.stage.optional:
+                tried = " nor ".join(map(str, sources))
+                raise BadPlan(
+                    f"{step.place}: {step.id}.{port}: {self.shot.id} has no {tried}; "
+                    "give the port a source that applies to every shot"
+                )
+        settings = self.loom.settings(step, self.shot)
+        name = self.loom.model_id(step, settings)
+        return Cell(
+            campaign=self.loom.campaign,
+            product=self.shot.product,
+            shot=self.shot.id,
+            seed=self.shot.seed,
+            settings=settings,
+            texts=texts,
+            pictures=pictures,
+            inputs=inputs,
+            aspect=aspect,
+            delivery=self.loom.deliveries.get(delivery),
+            delivery_id=delivery,
+            model=self.loom.models[name] if name else None,
+            files=self.loom.facts.logos,
+        )
+
+    def first(
+        self, sources: tuple[Source, ...], aspect: str, delivery: str
+    ) -> tuple[Input, Photo] | str | None:
+        """Return the first source that exists here: a file with its size, or a text."""
+        for source in sources:
+            if source.stage == PRODUCT:
+                if self.photo:
+                    return self.photo
+                continue
+            made = self.made(self.loom.steps[source.stage], aspect, delivery)
+            if made:
+                text = made.texts.get(source.port)
+                return text or (NodeOutput(made.key, source.port), made.gives[source.port])
+        return None

@@ -1,0 +1,171 @@
+"""The plan: every node of a campaign, in order of work, each `new`, `stale` (and why) or `cached`.
+
+`plan` is pure: what it needs of clock, disk and GPU was gathered in `flows/resolve.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from catalogs.node import Address, Node
+from configs.base import Json
+from configs.campaign import Campaign
+from configs.home import Home
+from flows.estimate import Row, State, rows
+from flows.facts import Facts, Resolved
+from flows.nodes import unroll
+from flows.prompts import Prompts, shot_json, write_prompts
+from flows.reasons import reason
+from flows.resolve import resolve
+from flows.shots import Shot
+from flows.wiring import wire
+from tasks.stages import STAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All work of a campaign."""
+
+    campaign: Campaign
+    shots: tuple[Shot, ...]
+    prompts: Prompts
+    nodes: Mapping[str, Node]
+    """By key, in order of work."""
+    places: Mapping[Address, str]
+    """The key of every address; an own photo's clip has one for each aspect."""
+    states: Mapping[str, State]
+    reasons: Mapping[str, str]
+    """By key, of what is stale."""
+    rows: tuple[Row, ...]
+
+    def work(self) -> tuple[Node, ...]:
+        """Return the nodes that are not made yet, in order of work."""
+        return tuple(node for key, node in self.nodes.items() if self.states[key] != "cached")
+
+    def summary(self) -> tuple[Row, ...]:
+        """Return one row for each stage."""
+        return self.rows
+
+    @property
+    def gpu_seconds(self) -> float:
+        """What the GPU (or the processor in its place) will work, estimated."""
+        return sum(row.seconds for row in self.rows if row.lane == "gpu")
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What encoders and overlays will take, estimated."""
+        return sum(row.seconds for row in self.rows if row.lane == "cpu")
+
+    @property
+    def bytes(self) -> float:
+        """What the new files will take on disk, estimated."""
+        return sum(row.bytes for row in self.rows)
+
+    def headline(self) -> str:
+        """Return the plan in one line."""
+        work, nodes = len(self.work()), len(self.nodes)
+        seconds = self.gpu_seconds + self.cpu_seconds
+        return (
+            f"{self.campaign.name}: {len(self.shots)} shots, {nodes} nodes: {work} to make, "
+            f"{nodes - work} cached; about {seconds:.0f} s, {self.bytes / 1e6:.0f} MB"
+        )
+
+    def shots_json(self) -> dict[str, dict[str, Json]]:
+        """Return what each shot is, by id: for the run file, the gallery and the catalog."""
+        language = self.campaign.prompt.language
+        return {shot.id: shot_json(shot, self.prompts, language) for shot in self.shots}
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the whole plan: equal plans give equal JSON."""
+        return {
+            "campaign": self.campaign.name,
+            "shots": dict(self.shots_json()),
+            "nodes": [self._node_json(node) for node in self.nodes.values()],
+            "places": {str(address): key for address, key in self.places.items()},
+            "summary": [asdict(row) for row in self.rows],
+        }
+
+    def _node_json(self, node: Node) -> Json:
+        return {
+            "key": node.key,
+            "node": str(node.address),
+            "state": self.states[node.key],
+            "reason": self.reasons.get(node.key, ""),
+            **node.recipe(),
+            "notes": dict(node.notes),
+        }
+
+
+class Prepared(NamedTuple):
+    """A campaign ready to run."""
+
+    resolved: Resolved
+    plan: Plan
+
+
+def prepare(
+    home: Home,
+    name: str,
+    *,
+    start: dt.date | None = None,
+    profile: str | None = None,
+    seed: int | None = None,
+    draw: str = "",
+) -> Prepared:
+    """Load, resolve and plan a campaign of the home; spends nothing.
+
+    Args:
+        home: the workspace.
+        name: of a file in its `campaigns/`.
+        start: first day, in place of the campaign's own.
+        profile: in place of the campaign's own.
+        seed: in place of the campaign's own.
+        draw: where no seed is given at all, the text that one is drawn from.
+
+    Raises:
+        BadInput: where anything the campaign says or names is wrong.
+    """
+    resolved = resolve(home, name, start=start, profile=profile, seed=seed, draw=draw)
+    return Prepared(resolved, plan(resolved))
+
+
+def plan(resolved: Resolved) -> Plan:
+    """Return the plan of a resolved campaign.
+
+    Raises:
+        BadPlan: where the pipeline is miswired, or a shot cannot be made as asked.
+    """
+    steps = wire(resolved.pipeline, resolved.pipeline_marks, STAGES)
+    prompts = write_prompts(resolved)
+    nodes, places = unroll(resolved, steps, prompts)
+    states, reasons = _states(nodes, resolved.facts)
+    return Plan(
+        campaign=resolved.campaign,
+        shots=resolved.shots,
+        prompts=prompts,
+        nodes=nodes,
+        places=places,
+        states=states,
+        reasons=reasons,
+        rows=rows(
+            steps,
+            ((node, states[key]) for key, node in nodes.items()),
+            resolved.library.models,
+            resolved.facts.costs,
+        ),
+    )
+
+
+def _states(nodes: Mapping[str, Node], facts: Facts) -> tuple[dict[str, State], dict[str, str]]:
+    states: dict[str, State] = {}
+    reasons: dict[str, str] = {}
+    for key, node in nodes.items():
+        before = facts.previous.get(node.address)
+        recipe = facts.recipe(before) if key not in facts.held and before else None
+        states[key] = "cached" if key in facts.held else "stale" if recipe else "new"
+        if recipe:
+            reasons[key] = reason(node, recipe, nodes)
+    return states, reasons

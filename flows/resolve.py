@@ -1,0 +1,228 @@
+"""From a campaign to all that its plan stands on: the one place that reads clock, disk and device.
+
+Raises on the first thing that is missing or broken; repairs nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from catalogs.hashes import FileHashes, fingerprint
+from catalogs.node import InputFile
+from catalogs.store import Store
+from configs.campaign import Campaign
+from configs.errors import BadFile, BadInput
+from configs.home import Home
+from configs.layers import Layers
+from configs.library import Library
+from configs.load import Loaded, load_campaign
+from configs.marks import dotted
+from configs.pipeline import Pipeline
+from configs.prompt import Template, load_template
+from configs.tokens import counter
+from configs.vocabulary import Vocabulary, load_vocabulary
+from configs.wording import unknown
+from flows.facts import Facts, Picture, Resolved
+from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
+from flows.shots import Shot, shots_of
+from gpu.device import Device, detect, pick_profile, pixels, read_cpu
+from tasks.model import folder_of
+from tasks.photo import size_of
+from tasks.stages import STAGES
+
+
+def resolve(
+    home: Home,
+    name: str,
+    *,
+    today: dt.date | None = None,
+    start: dt.date | None = None,
+    profile: str | None = None,
+    seed: int | None = None,
+    draw: str = "",
+) -> Resolved:
+    """Look up everything that a campaign of the home names.
+
+    Args:
+        home: the workspace.
+        name: of a file in its `campaigns/`.
+        today: in place of the clock's.
+        start: first day, in place of the campaign's own.
+        profile: in place of the campaign's own.
+        seed: in place of the campaign's own.
+        draw: where no seed is given at all, the text that one is drawn from.
+
+    Raises:
+        BadInput: where something is wrong, missing or broken; files are named with the line
+            of the campaign that asks for them.
+    """
+    library = Library.open(home)
+    loaded = load_campaign(home.find_campaign(name), home, library)
+    pipeline, marks = library.pipeline(loaded.campaign.pipeline)
+    profile_id, device = _device(profile or loaded.campaign.profile, library)
+    loaded = _with(loaded, start=start, seed=_seed(seed, loaded.campaign.seed, draw))
+    campaign, store, runs = loaded.campaign, Store(home.store), recent_runs(home.runs)
+    layers = Layers.build(loaded, (pipeline, marks), profile_id, library)
+    today = today or dt.datetime.now(ZoneInfo(campaign.calendar.timezone)).date()
+    shots = shots_of(campaign, loaded.source, today=today)
+    models = _models(pipeline, layers, shots, library, profile_id)
+    folders = {model: _folder(model, home, library, profile_id) for model in models}
+    own = _Files(home, loaded)
+    return Resolved(
+        loaded=loaded,
+        pipeline=pipeline,
+        pipeline_marks=marks,
+        profile_id=profile_id,
+        profile=library.profiles[profile_id],
+        library=library,
+        layers=layers,
+        templates=_templates(campaign, library),
+        vocabulary=_vocabulary(folders, library),
+        counters={library.models[model].folder: counter(path) for model, path in folders.items()},
+        shots=shots,
+        facts=Facts(
+            today=today,
+            seed=campaign.seed or 0,
+            logos=own.logos(),
+            photos=own.photos(),
+            fingerprints={model: fingerprint(path) for model, path in folders.items()},
+            pixels=pixels(device, library.profiles[profile_id].dtype),
+            held=store.held(),
+            previous=previous_keys(runs, campaign.name),
+            recipe=partial(recipe_of, store),
+            costs=recorded_costs(runs, store),
+            expansions={},
+        ),
+    )
+
+
+def _with(loaded: Loaded, *, start: dt.date | None, seed: int) -> Loaded:
+    """Return the campaign with its seed drawn, and starting on another day where one is given."""
+    calendar = loaded.campaign.calendar
+    if start:
+        calendar = calendar.model_copy(update={"start": start})
+    campaign = loaded.campaign.model_copy(update={"seed": seed, "calendar": calendar})
+    return replace(loaded, campaign=campaign)
+
+
+def _seed(given: int | None, own: int | None, draw: str) -> int:
+    """Return the first seed that is given; 0 is one."""
+    drawn = int.from_bytes(hashlib.sha256(draw.encode()).digest()[:6], "big")
+    return next(seed for seed in (given, own, drawn) if seed is not None)
+
+
+def _device(name: str, library: Library) -> tuple[str, Device]:
+    """Return the profile, and the device that it runs on."""
+    device = detect()
+    if name == "auto":
+        name = pick_profile(device, library.profiles)
+    if name not in library.profiles:
+        raise BadInput(unknown("profile", name, ["auto", *library.profiles]))
+    wanted = library.profiles[name].device
+    if wanted == device.kind:
+        return name, device
+    if wanted == "cuda":
+        raise BadInput(
+            f"profile {name} draws on an NVIDIA card, and {device.name} is none; "
+            "write `profile: auto`"
+        )
+    return name, read_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8"), 0)
+
+
+def _models(
+    pipeline: Pipeline,
+    layers: Layers,
+    shots: Iterable[Shot],
+    library: Library,
+    profile_id: str,
+) -> list[str]:
+    """Return the ids of the models that any stage draws with for any shot."""
+    profile = library.profiles[profile_id]
+    used: dict[str, None] = {}
+    for declared in pipeline.stages:
+        makes = STAGES[declared.kind].uses
+        if makes is None:
+            continue
+        default = profile.picture if makes == "picture" else profile.clip
+        own = "" if declared.id == declared.kind else declared.id
+        for shot in shots:
+            settings = getattr(layers.settings(shot.axes, own), declared.kind)
+            used[settings.model or default] = None
+    return list(used)
+
+
+def _folder(model: str, home: Home, library: Library, profile_id: str) -> Path:
+    """Return where a model's weights lie.
+
+    Raises:
+        BadFile: where the folder is missing.
+    """
+    row = library.models[model]
+    folder = folder_of(row, home)
+    if not folder.is_dir():
+        advice = "install keyreel again" if row.shipped else "put them there, or use profile mini"
+        raise BadFile(
+            f"{folder}: no such folder; with profile {profile_id} the campaign draws with "
+            f"{model}, whose weights belong there: {advice}"
+        )
+    return folder
+
+
+def _templates(campaign: Campaign, library: Library) -> dict[str, Template]:
+    names = campaign.prompt.template
+    return {
+        name: load_template(name, library.prompts)
+        for name in ((names,) if isinstance(names, str) else names)
+    }
+
+
+def _vocabulary(folders: Mapping[str, Path], library: Library) -> Vocabulary | None:
+    """Return the words of the small models, where one is used."""
+    if any(library.models[model].dialect == "mini" for model in folders):
+        return load_vocabulary(Path(str(files("gpu"))) / "mini" / "vocabulary.json")
+    return None
+
+
+class _Files:
+    """The campaign's own pictures; errors name the line that asks for each."""
+
+    def __init__(self, home: Home, loaded: Loaded) -> None:
+        self.home, self.loaded = home, loaded
+        self.hashes = FileHashes(home.cache)
+
+    def picture(self, path: str, *field: str | int) -> Picture:
+        """Return one picture's hash and size.
+
+        Raises:
+            BadFile: where it is missing, broken, no image or outside the home.
+        """
+        try:
+            file = self.home.inside(path)
+            width, height = size_of(file)
+            return Picture(InputFile(self.hashes.of(file), path), width, height)
+        except (BadFile, OSError, ValueError) as error:
+            place = f"{self.loaded.source.where(field)}: {dotted(field)}"
+            raise BadFile(f"{place}: {error}") from None
+
+    def logos(self) -> dict[str, InputFile]:
+        """Return the brand's logos by role."""
+        brand = self.loaded.campaign.brand
+        given = {"logo": brand.logo, "logo_on_dark": brand.logo_on_dark}
+        return {
+            role: self.picture(path, "brand", role).file for role, path in given.items() if path
+        }
+
+    def photos(self) -> dict[str, Picture]:
+        """Return the own photos by product id."""
+        return {
+            product.id: self.picture(product.image, "products", index, "image")
+            for index, product in enumerate(self.loaded.campaign.products)
+            if product.image
+        }
