@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 Language = Literal["zh", "en"]
 Aspect = Literal["portrait", "square", "landscape"]
@@ -48,6 +57,12 @@ class Words(Declaration):
     @classmethod
     def _plain_text_is_both(cls, value: object) -> object:
         return {"zh": value, "en": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
     def say(self, language: Language) -> str:
         """Return the phrase in `language`, or in the other one where it was left out."""

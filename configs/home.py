@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import BadFile, BadInput
+from configs.wording import unknown
+
+MARKER = "keyreel.toml"
+"""The file that makes a folder a home."""
+LONGEST_NAME = 255
+"""Bytes; ext4, XFS, Btrfs and NTFS through WSL2 take no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,42 @@ class Home:
             return cls(named.expanduser().resolve())
         here = Path.cwd()
         for folder in (here, *here.parents):
-            if (folder / "campaigns").is_dir() and (folder / "keyreel.toml").exists():
+            if (folder / "campaigns").is_dir() and (folder / MARKER).exists():
                 return cls(folder)
         raise BadInput("no home found: run `keyreel init FOLDER`, or set KEYREEL_HOME or --home")
+
+    @classmethod
+    def create(cls, folder: Path, demo: bool = False) -> Home:
+        """Make a home in a new or existing folder; files that are there stay as they are.
+
+        Args:
+            folder: where to.
+            demo: put the demo campaign and its brand files in as well.
+
+        Raises:
+            BadFile: where a file stands where a folder must be, or it cannot be written.
+        """
+        from configs.scaffold import scaffold  # it needs the library, which needs homes
+
+        home = cls(folder.expanduser().resolve())
+        scaffold(home, demo=demo)
+        return home
+
+    def find_campaign(self, name: str) -> Path:
+        """Return the file of a campaign: by its name in `campaigns/`, or by its path.
+
+        Raises:
+            BadInput: where there is none.
+            BadFile: where it lies outside the home.
+        """
+        found = {file.stem: file for file in sorted(self.campaigns.glob("*.yaml"))}
+        if name in found:
+            return self.inside(f"campaigns/{name}.yaml")
+        if name.endswith((".yaml", ".yml")):
+            for path in (Path.cwd() / name, self.root / name, self.campaigns / name):
+                if (file := self.inside(str(path))).is_file():
+                    return file
+        raise BadInput(f"{unknown('campaign', name, found)}; they lie in {self.campaigns}")
 
     @property
     def campaigns(self) -> Path:
@@ -63,13 +102,23 @@ class Home:
         """Anything that can be made again: file hashes, expansions."""
         return self.root / "cache"
 
+    @property
+    def models(self) -> Path:
+        """Downloaded weights: one folder in the diffusers layout for each model."""
+        return self.root / "models"
+
     def inside(self, path: str) -> Path:
         """Return `path` resolved inside the home.
 
         Raises:
-            BadFile: where it, or a symlink on its way, leads outside.
+            BadFile: where it, or a symlink on its way, leads outside, or no filesystem takes it.
         """
-        resolved = (self.root / path).resolve()
+        try:
+            resolved = (self.root / path).resolve()
+        except (ValueError, OSError, RuntimeError) as error:  # NUL; I/O; symlinks in a ring
+            raise BadFile(f"{path[:80]!r}: is not a path: {error}") from None
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in resolved.parts):
+            raise BadFile(f"{path[:80]!r}…: a name is longer than {LONGEST_NAME} bytes")
         if not resolved.is_relative_to(self.root.resolve()):
             raise BadFile(f"{path}: leads outside the home {self.root}; put the file inside it")
         return resolved

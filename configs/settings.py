@@ -27,6 +27,7 @@ Motion = Literal[
 Position = Literal[
     "top-left", "top", "top-right", "bottom-left", "bottom", "bottom-right", "center"
 ]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Steps = Annotated[int, Field(ge=1, le=100)]
 Guidance = Annotated[float, Field(ge=0, le=30)]
 
@@ -44,31 +45,41 @@ class Keyframe(Declaration):
     model: str | None = None
     """An id of models.yaml; left out: the profile's picture model."""
     steps: Steps | None = None
+    """Denoising steps; left out: the model's own number."""
     guidance: Guidance | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """As diffusers counts it: 0 is off, and a ComfyUI cfg of 4 is 3 here."""
+    seed: Seed | None = None
+    """Left out: the shot's own."""
     negative: str = ""
+    """What the picture must not show; only for models that use guidance."""
 
 
 class Animate(Declaration):
     """The clip made from a picture."""
 
     model: str | None = None
+    """An id of models.yaml; left out: the profile's clip model."""
     motion: Motion = "auto"
     """`auto` draws one by the shot's seed."""
     seconds: Annotated[float, Field(gt=0, le=60)] | None = None
     """Left out: the model's own length."""
     steps: Steps | None = None
+    """Denoising steps; left out: the model's own number."""
     guidance: Guidance | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Left out: the model's own; 1 and below is off."""
+    seed: Seed | None = None
+    """Left out: the shot's own."""
 
 
 class Watermark(Declaration):
     """The brand's logo over the delivery."""
 
     position: Position = "top-right"
+    """The corner or edge of the platform's safe box."""
     width: Annotated[float, Field(gt=0, le=0.5)] = 0.10
     """Logo width as a fraction of the frame's width."""
     opacity: Fraction = 0.6
+    """1 is solid."""
     margin: Annotated[float, Field(ge=0, le=0.2)] = 0.045
     """Distance to the edge as a fraction of the short side."""
     variant: Literal["auto", "light", "dark"] = "auto"
@@ -81,7 +92,9 @@ class Export(Declaration):
     fit: Literal["auto", "crop", "blur", "letterbox"] = "auto"
     """`auto` crops between neighbouring shapes, and pads with a blurred copy otherwise."""
     preset: Literal["ultrafast", "veryfast", "medium", "slow"] = "veryfast"
+    """Of x264; `veryfast` has the size and likeness of `medium` at 0.4 of its time."""
     crf: Annotated[int, Field(ge=0, le=40)] = 20
+    """Quality of x264: smaller is better and larger, 18 looks lossless."""
     quality: Annotated[int, Field(ge=1, le=100)] = 90
     """Of JPEG and WebP stills and covers."""
     fps: Annotated[int, Field(ge=1, le=120)] | None = None
