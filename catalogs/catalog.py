@@ -1,32 +1,37 @@
 """The catalog: a DuckDB index over the store that people query, and that can always be rebuilt.
 
 One process at a time has the file open, under a lock held from connect to close; readers have a
-published copy. Knows nothing of campaigns' meaning: that is in records and run files.
+published copy. Knows nothing of what a campaign means: records and run files tell.
 """
 
 from __future__ import annotations
 
 import fcntl
-import logging
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
 
-from catalogs.durable import locked
-from catalogs.feed import index_records
+from catalogs.ancestry import Ancestor, ancestry, key_of
+from catalogs.durable import locked, telling_of_space
+from catalogs.feed import batches, index, index_run
 from catalogs.migrations import migrate
-from catalogs.record import Record
+from catalogs.query import OFFLINE, Answer, ask
+from catalogs.record import Run
+from catalogs.runs import all_runs
 from catalogs.store import Store
-from configs.errors import BadFile
+from configs.base import Json
+from configs.errors import BadFile, KeyreelError, OutOfSpace
 
-log = logging.getLogger(__name__)
-
-OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
+DAMAGE = (
+    duckdb.IOException,
+    duckdb.SerializationException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+)
+"""What DuckDB raises over a file that is broken, newer than itself, or in use."""
 
 
 class Catalog:
@@ -40,45 +45,143 @@ class Catalog:
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store = folder, store
         self.path, self.published = folder / "catalog.duckdb", folder / "published.duckdb"
-        self.lock = folder / "lock"
-
-    @contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.lock, fcntl.LOCK_EX), closing(self._connect()) as connection:
-            migrate(connection)
-            yield connection
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        try:
-            return duckdb.connect(self.path, config=OFFLINE)
-        except duckdb.Error as error:
-            raise BadFile(f"{self.path}: {error}; run `keyreel catalog rebuild`") from None
 
     def feed(self) -> int:
-        """Index what was finished since the last feed; return how many nodes.
+        """Index what was finished since the last feed; return how much that was.
 
         The inbox entries go last: after a kill at any instant, the next feed does the same again.
+        A catalog that is not there yet is fed with all that the store has.
         """
-        keys = sorted(entry.name for entry in self.store.inbox.glob("*"))
-        records = list(self._finished(keys))
-        if not records:
-            return 0
-        with self._open() as connection:
-            connection.begin()
-            index_records(connection, records)
-            connection.commit()
-        self.store.at("indexed")
-        for record in records:
-            (self.store.inbox / record.key).unlink(missing_ok=True)
-        return len(records)
+        with self._locked():
+            if self.path.exists():
+                return self._feed(self.path, self.store.waiting())
+            return self._feed(self.path, self.store.known())
 
-    def _finished(self, keys: list[str]) -> Iterator[Record]:
-        """Yield the records of `keys` that are there; an entry may come before its record."""
-        for key in keys:
-            try:
-                yield self.store.record(key)
-            except KeyError:
-                continue
-            except BadFile as error:
-                log.warning("%s", error)
+    def feed_run(self, run: Run) -> None:
+        """Index what a run file tells, in place of what it told before; and what was finished."""
+        self.feed()
+        with self._locked(), self._open(self.path) as connection:
+            index_run(connection, run)
+
+    def rebuild(self, runs: Path) -> int:
+        """Make the catalog anew from records, reviews and the run files in `runs`.
+
+        Returns:
+            How many records and reviews it holds.
+        """
+        new = self.folder / "rebuilt.duckdb"
+        with self._locked():
+            for left in (new, wal(new)):
+                left.unlink(missing_ok=True)
+            count = self._feed(new, self.store.known())
+            with self._open(new) as connection:
+                for run in all_runs(runs):
+                    index_run(connection, run)
+            # The old log would be replayed into the new file.
+            wal(self.path).unlink(missing_ok=True)
+            new.replace(self.path)
+        self.publish()
+        return count
+
+    def publish(self) -> None:
+        """Give readers a consistent copy, where anything was indexed since the last one."""
+        with self._locked():
+            with self._open(self.path):
+                pass  # closing it writes its log into the file
+            if not self._stale():
+                return
+            draft = self.folder / "published.new"
+            shutil.copyfile(self.path, draft)
+            draft.replace(self.published)
+
+    def refresh(self, run: Run | None = None) -> None:
+        """Index what is new, with `run` as it stands, and publish it."""
+        if run:
+            self.feed_run(run)
+        else:
+            self.feed()
+        self.publish()
+
+    def query(self, sql: str, parameters: Sequence[Json] = ()) -> Answer:
+        """Return the columns and rows that one SELECT asks of the published copy.
+
+        Raises:
+            BadInput: where it is not one SELECT, or DuckDB refuses it; with line and column.
+        """
+        if not self.published.exists():
+            self.refresh()
+        return ask(self.published, sql, parameters)
+
+    def key_of(self, asset: str) -> str:
+        """Return the key of the node that made `asset`; see `show`."""
+        return self._find(asset)[0]
+
+    def show(self, asset: str) -> Ancestor:
+        """Return the node that made `asset`, with everything it was made from.
+
+        Args:
+            asset: A file, or at least six hex digits that begin a SHA-256 or a node's key.
+
+        Raises:
+            BadInput: where nothing, or more than one thing, answers to it.
+        """
+        return ancestry(self.store, *self._find(asset))
+
+    def _find(self, asset: str) -> tuple[str, str]:
+        self.feed()
+        with self._locked(), self._open(self.path) as connection:
+            return key_of(connection, asset)
+
+    def _feed(self, path: Path, names: Sequence[str]) -> int:
+        count = 0
+        for batch in batches(self.store, names):
+            with self._open(path) as connection:
+                index(connection, batch)
+            self.store.at("indexed")
+            self.store.seen(batch.names())
+            count += len(batch.names())
+        return count
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with telling_of_space(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with locked(self.folder / "lock", fcntl.LOCK_EX):
+                yield
+
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection in a transaction, under the lock that the caller holds.
+
+        Raises:
+            BadFile: where the file is damaged, or open in a program that knows no lock.
+        """
+        try:
+            with closing(duckdb.connect(path, config=OFFLINE)) as connection:
+                migrate(connection)
+                connection.begin()
+                yield connection
+                connection.commit()
+        except DAMAGE as error:
+            raise explain(path, error) from error
+
+    def _stale(self) -> bool:
+        if not self.published.exists():
+            return True
+        return self.published.stat().st_mtime_ns <= self.path.stat().st_mtime_ns
+
+
+def explain(path: Path, error: duckdb.Error) -> KeyreelError:
+    """Return what a person can do about a catalog that DuckDB cannot use."""
+    if "Could not set lock" in str(error):
+        return BadFile(
+            f"{path}: another program has it open; close it, or have it read published.duckdb"
+        )
+    if "No space left" in str(error):
+        return OutOfSpace(f"{path}: the disk is full; free some space or run `keyreel gc`")
+    return BadFile(f"{path}: {' '.join(str(error).split())}; run `keyreel catalog rebuild`")
+
+
+def wal(path: Path) -> Path:
+    """Return where DuckDB keeps the log of the catalog at `path`."""
+    return path.with_name(f"{path.name}.wal")

@@ -42,7 +42,10 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     )
     done = dict(connection.execute("SELECT name, digest FROM migrations").fetchall())
     if unknown := sorted(name for name in done if name > MIGRATIONS[-1] and name[0] == "m"):
-        raise BadFile(f"a newer keyreel made it ({unknown[0]})")
+        raise BadFile(
+            f"a newer keyreel made this catalog ({unknown[0]}): "
+            "upgrade keyreel, or run `keyreel catalog rebuild`"
+        )
     for name in MIGRATIONS:
         if name not in done:
             _apply(connection, name)
@@ -52,11 +55,10 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.begin()
-        cursor.execute(sql(name))
-        cursor.execute("INSERT OR REPLACE INTO migrations VALUES (?, ?)", [name, _digest(name)])
-        cursor.commit()
+    connection.begin()
+    connection.execute(sql(name))
+    connection.execute("INSERT OR REPLACE INTO migrations VALUES (?, ?)", [name, _digest(name)])
+    connection.commit()
 
 
 def _digest(name: str) -> str:

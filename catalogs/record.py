@@ -89,3 +89,15 @@ class Run(Declaration):
     shots: dict[str, dict[str, Json]] = {}
     """By shot id: product, day, axes, prompt texts, motion, seed."""
     entries: tuple[Entry, ...] = ()
+
+
+class Review(Declaration):
+    """What a person thought of an asset; `store/reviews/ID.json`."""
+
+    format: Literal[1] = 1
+    asset: Digest
+    verdict: Literal["approved", "rejected"]
+    reviewer: str
+    reviewed: str
+    """ISO 8601, UTC."""
+    note: str = ""

@@ -3,7 +3,11 @@
 A node record alone means done. It is written last, after its assets are on disk under their final
 names. Knows nothing of what a node means, of plans, or of the DuckDB index fed from its inbox.
 
-    assets/ab/<sha256><suffix>   records/ab/<key>.json   inbox/<key>   tmp/   broken/   archive/
+    assets/ab/<sha256><suffix>    records/ab/<key>.json    reviews/ab/<id>.json
+    archive/   records whose assets were collected: their recipes remain
+    broken/    damaged records, set aside
+    inbox/     names of records and reviews that the catalog has not seen
+    tmp/       workspaces
 """
 
 from __future__ import annotations
@@ -13,18 +17,20 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from catalogs.durable import locked, sync, telling_of_space
 from catalogs.node import Node, canonical
-from catalogs.record import Asset, AssetKind, Place, Record
+from catalogs.record import Asset, AssetKind, Place, Record, Review
 from configs.base import Json
 from configs.errors import BadFile
+
+Told = TypeVar("Told", Record, Review)
 
 
 class Draft(Protocol):
@@ -60,22 +66,21 @@ class Store:
     def __init__(self, root: Path, on_point: Callable[[str], None] = lambda _: None) -> None:
         self.root = root
         self.at = on_point
-        self.assets, self.records = root / "assets", root / "records"
-        self.inbox, self.tmp = root / "inbox", root / "tmp"
-        self.broken, self.archive = root / "broken", root / "archive"
-        self.lock = root / "lock"
+        self.assets, self.records, self.reviews = (
+            root / "assets",
+            root / "records",
+            root / "reviews",
+        )
+        self.archive, self.broken = root / "archive", root / "broken"
+        self.inbox, self.tmp, self.lock = root / "inbox", root / "tmp", root / "lock"
 
     def held(self) -> set[str]:
         """Return the keys of all finished nodes."""
-        return keys_below(self.records)
+        return names_below(self.records)
 
     def has(self, key: str) -> bool:
         """Say whether the node `key` is finished."""
-        return self.record_path(key).exists()
-
-    def record_path(self, key: str) -> Path:
-        """Return where the record of `key` lies once it is finished."""
-        return self.records / key[:2] / f"{key}.json"
+        return named(self.records, key).exists()
 
     def asset_path(self, asset: Asset) -> Path:
         """Return where the bytes of `asset` lie."""
@@ -89,11 +94,18 @@ class Store:
             BadFile: where its record is damaged; it is moved aside and no longer held.
         """
         try:
-            return read_record(self.record_path(key), key)
-        except FileNotFoundError:
-            raise KeyError(key) from None
-        except ValueError as error:
-            raise self._set_aside(key, f"record is damaged ({error})") from None
+            return read(Record, self.records, key)
+        except BadFile as error:
+            raise self._set_aside(key, error) from None
+
+    def recall(self, key: str) -> Record:
+        """Return the record of `key`, even where its assets were collected.
+
+        Raises:
+            KeyError: where the node was never finished.
+            BadFile: where its record is damaged.
+        """
+        return self.record(key) if self.has(key) else read(Record, self.archive, key)
 
     def output(self, key: str, port: str) -> Path:
         """Return the asset that the node `key` gave at `port`.
@@ -105,7 +117,7 @@ class Store:
         asset = self.record(key).outputs[port]
         path = self.asset_path(asset)
         if not path.exists() or path.stat().st_size != asset.bytes:
-            raise self._set_aside(key, f"asset {path.name} is missing or cut short")
+            raise self._set_aside(key, f"{path}: missing or cut short")
         return path
 
     @contextmanager
@@ -142,11 +154,15 @@ class Store:
 
     def _sweep_inbox(self) -> int:
         """Remove entries whose record never came, unless a commit is under way."""
-        if any(self.tmp.iterdir()) or not self.inbox.exists():
+        if any(self.tmp.iterdir()):
             return 0
-        orphans = [entry for entry in self.inbox.iterdir() if not self.has(entry.name)]
-        for entry in orphans:
-            entry.unlink()
+        folders = (self.records, self.archive, self.reviews)
+        orphans = [
+            name
+            for name in self.waiting()
+            if not any(named(folder, name).exists() for folder in folders)
+        ]
+        self.seen(orphans)
         return len(orphans)
 
     def commit(
@@ -204,21 +220,56 @@ class Store:
 
     def _finish(self, temporary: Path, key: str) -> None:
         """Give the record its name, unless another process was first; its inbox entry before it."""
-        self.inbox.mkdir(exist_ok=True)
-        (self.inbox / key).touch()
+        self.announce([key])
         with locked(self.lock, fcntl.LOCK_EX):
             if not self.has(key):
-                move(temporary, self.record_path(key))
+                move(temporary, named(self.records, key))
 
-    def _set_aside(self, key: str, why: str) -> BadFile:
-        path = self.record_path(key)
+    def review(self, review: Review) -> str:
+        """Keep what a person thought of an asset; return the review's id."""
+        name = hashlib.sha256(canonical(review.model_dump())).hexdigest()
+        with self.workspace() as desk:
+            temporary = desk / "review.json"
+            temporary.write_text(review.model_dump_json(indent=1), encoding="utf-8")
+            sync([temporary])
+            self.announce([name])
+            move(temporary, named(self.reviews, name))
+        return name
+
+    def announce(self, names: Iterable[str]) -> None:
+        """Leave an inbox entry for each record or review: the catalog is to look at it."""
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (self.inbox / name).touch()
+
+    def waiting(self) -> list[str]:
+        """Return the names in the inbox."""
+        return sorted(os.listdir(self.inbox)) if self.inbox.exists() else []  # noqa: PTH208
+
+    def known(self) -> list[str]:
+        """Return the names of all records and reviews."""
+        folders = (self.records, self.archive, self.reviews)
+        return sorted(set[str]().union(*map(names_below, folders)))
+
+    def seen(self, names: Iterable[str]) -> None:
+        """Take `names` out of the inbox."""
+        for name in names:
+            (self.inbox / name).unlink(missing_ok=True)
+
+    def _set_aside(self, key: str, why: object) -> BadFile:
+        path = named(self.records, key)
         self.broken.mkdir(exist_ok=True)
         path.replace(self.broken / path.name)
-        return BadFile(f"{path}: {why}; moved to {self.broken}: run again to remake it")
+        return BadFile(f"{why}; its record is now in {self.broken}: run again to remake it")
 
 
-def keys_below(folder: Path) -> set[str]:
-    """Return the keys of the record files in `folder`'s shards."""
+def named(folder: Path, name: str) -> Path:
+    """Return where the record or review `name` lies in `folder`."""
+    return folder / name[:2] / f"{name}.json"
+
+
+def names_below(folder: Path) -> set[str]:
+    """Return the names of the records or reviews in `folder`."""
     if not folder.exists():
         return set()
     with os.scandir(folder) as shards:
@@ -229,20 +280,26 @@ def keys_below(folder: Path) -> set[str]:
         }
 
 
-def read_record(path: Path, key: str) -> Record:
-    """Return the record in `path`.
+def read(declared: type[Told], folder: Path, name: str) -> Told:
+    """Return the record or review `name` of `folder`.
 
     Raises:
-        ValueError: where it is not one, or its recipe's hash is not `key`.
+        KeyError: where there is none.
+        BadFile: where it is damaged.
     """
+    path = named(folder, name)
     try:
-        record = Record.model_validate_json(path.read_bytes())
+        told = declared.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise KeyError(name) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if hashlib.sha256(canonical(record.recipe)).hexdigest() != key or record.key != key:
-        raise ValueError("its recipe does not give its key")
-    return record
+        where = ".".join(map(str, first["loc"]))
+        raise BadFile(f"{path}: {where}: {first['msg']}") from None
+    identity = told.recipe if isinstance(told, Record) else told.model_dump()
+    if hashlib.sha256(canonical(identity)).hexdigest() != name:
+        raise BadFile(f"{path}: what it says does not give its name")
+    return told
 
 
 def describe(draft: Draft) -> Asset:

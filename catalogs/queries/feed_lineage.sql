@@ -6,4 +6,4 @@ SELECT
     input.key AS role,
     coalesce(input.value[3], '') AS port,
     coalesce(paths[input.key], '') AS path
-FROM (SELECT r.key AS key, r.paths AS paths, unnest(map_entries(r.recipe.inputs)) AS input FROM batch);
+FROM (SELECT key, paths, unnest(map_entries(recipe.inputs)) AS input FROM batch);
