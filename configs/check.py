@@ -9,7 +9,7 @@ import datetime as dt
 import re
 import zoneinfo
 from collections.abc import Collection, Iterable, Iterator, Set
-from itertools import chain, islice
+from itertools import islice
 
 from configs.campaign import AxisValue, Campaign
 from configs.errors import BadField, BadInput
@@ -35,10 +35,10 @@ def check(campaign: Campaign, marks: Marks, library: Library) -> list[BadField]:
     except BadInput as error:
         errors.append(marks.bad(("pipeline",), str(error)))
     reader.campaign(marks, len(campaign.overrides))
-    found = chain(
-        _names(campaign, marks, library), _matrix(campaign, marks), _overrides(campaign, marks)
-    )
-    return [*errors, *reader.errors, *islice(found, MOST_TOLD)]
+    matrix = list(islice(_matrix(campaign, marks), MOST_TOLD))
+    matches = [] if matrix else islice(_overrides(campaign, marks), MOST_TOLD)
+    names = islice(_names(campaign, marks, library), MOST_TOLD)
+    return [*errors, *reader.errors, *names, *matrix, *matches]
 
 
 def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadField]:
@@ -85,8 +85,9 @@ def _matrix(campaign: Campaign, marks: Marks) -> Iterator[BadField]:
         else:
             yield from _twice([spelled(value) for value in values], marks, place)
             yield from _values(values, marks, place, axis, products)
-    start = campaign.calendar.start
-    if isinstance(start, dt.date) and campaign.matrix.get("day") and not days(campaign, start):
+    start, words = campaign.calendar.start, campaign.matrix.get("day", "all")
+    fine = bool(words) and (isinstance(words, str) or all(map(is_day, words)))
+    if isinstance(start, dt.date) and fine and not days(campaign, start):
         message = f"none of these is among the {campaign.calendar.days} days from {start}"
         yield marks.bad(("matrix", "day"), message)
 
@@ -104,8 +105,9 @@ def _value_wrong(value: AxisValue, axis: str, products: Set[str]) -> str:
     if axis == "product":
         return "" if value in products else unknown("product", value, products)
     if axis == "day":
-        known = "; write mon to sun, 周一 to 周日, or a date, 2026-03-02"
-        return "" if is_day(value) else f"no day {short(value)}{nearest(value, DAY_WORDS) or known}"
+        wanted = "; write mon to sun, 周一 to 周日, or a date, 2026-03-02"
+        near = nearest(value, WEEKDAYS) or nearest(value, DAY_WORDS) or wanted
+        return "" if is_day(value) else f"no day {short(value)}{near}"
     if not _VALUE.match(spelled(value)):
         return f'{short(value)} cannot name a folder; leave out / \\ : * ? " < > | and outer dots'
     return ""

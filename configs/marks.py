@@ -31,6 +31,13 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})$")
 _FLOAT = re.compile(
     r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18}(?=[eE]))([eE][-+]?[0-9]{1,2})?$"
 )
+_COLOUR = re.compile(r":\s+#[0-9a-fA-F]{6}\b")
+_TRAPS = (
+    (_COLOUR, 'put a colour in quotes, "#B3122B": after a space, # starts a comment'),
+    (re.compile("："), "write `: `, not the full-width `：`"),
+    (re.compile(r"^\s*\t", re.MULTILINE), "indent with spaces, not tabs"),
+    (re.compile(r"[:,\[{]\s*[@`%*&]"), "put text that starts with a special sign in quotes"),
+)
 _WORDS: dict[str, Json] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -143,7 +150,7 @@ class _Composer:
     """Builds spots from the parser's events, refusing early what no honest file holds."""
 
     def __init__(self, file: str, text: str) -> None:
-        self.file, self.text = file, text
+        self.file, self.text, self.lines = file, text, text.splitlines()
         self.anchors: dict[str | None, Spot | None] = {}
         """None while the anchored value is still being read."""
         self.values = 0
@@ -180,6 +187,8 @@ class _Composer:
         made = Spot(*_position(event.start_mark))
         if isinstance(event, yaml.ScalarEvent):
             made.value = _plain(event.value) if event.implicit[0] else event.value
+            if event.value == "" and _COLOUR.match(":" + self.rest(made)):
+                raise self.bad(event, f"is empty; {_TRAPS[0][1]}")
         elif isinstance(event, yaml.SequenceStartEvent):
             self.items(made, depth)
         else:
@@ -187,6 +196,10 @@ class _Composer:
         if event.anchor is not None:
             self.anchors[event.anchor] = made
         return self.counted(event, made)
+
+    def rest(self, spot: Spot) -> str:
+        """Return what follows a place on its line."""
+        return "".join(self.lines[spot.line - 1 : spot.line])[spot.column - 1 :]
 
     def counted(self, event: yaml.Event, made: Spot) -> Spot:
         if made.size > MAX_VALUES:
@@ -236,10 +249,15 @@ class _Composer:
         return BadField(message, file=self.file, line=line, column=column)
 
     def malformed(self, error: yaml.MarkedYAMLError) -> BadField:
-        line, column = _position(error.problem_mark or error.context_mark)
+        line, column = _position(error.problem_mark)
+        if not 0 < line <= len(self.lines):  # at the end: what was left open says more
+            line, column = _position(error.context_mark)
         message = f"is not YAML: {error.problem or error.context}"
-        if "'\\t'" in message or "character that cannot start any token" in message:
-            message += "; indent with spaces, and put text with special characters in quotes"
+        near = "\n".join(self.lines[max(line - 2, 0) : line])
+        for trap, advice in _TRAPS:
+            if trap.search(near):
+                message += f"; {advice}"
+                break
         return BadField(message, file=self.file, line=line, column=column)
 
 

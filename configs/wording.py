@@ -24,6 +24,7 @@ from configs.model import FOLDER
 MOST_TOLD = 50
 """Errors of one file: a hostile one has as many as it has values, and each costs a comparison."""
 MOST_COMPARED = 2000
+MOST_LISTED = 24
 
 _PATTERNS = {
     SLUG: "lower-case letters, digits, `.`, `_` and `-`, 64 at most, the ends a letter or digit",
@@ -37,8 +38,8 @@ _WANTED = {
     "float_": "a number",
     "finite_number": "a number",
     "bool_": "true or false",
-    "dict_type": "keys with values, `{key: value}`",
-    "model_type": "keys with values, `{key: value}`",
+    "dict_type": "keys with values, `{{key: value}}`",
+    "model_type": "keys with values, `{{key: value}}`",
     "tuple_type": "a list, `[a, b]`",
     "date_": "a date, `2026-03-02`",
     "literal_error": "{expected}",
@@ -54,16 +55,20 @@ _WANTED = {
 
 def nearest(word: object, words: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the closest of `words`, or nothing where none is close."""
+    if not isinstance(word, str):
+        return ""
+    if "，" in word:
+        return "; items are parted by `,`, not by `，`"
     lowered = {known.lower(): known for known in islice(words, MOST_COMPARED)}
-    found = get_close_matches(str(word)[:80].lower(), lowered, n=1, cutoff=0.6)
+    found = get_close_matches(word[:80].lower(), lowered, n=1, cutoff=0.6)
     return f"; did you mean {lowered[found[0]]!r}?" if found else ""
 
 
 def unknown(what: str, word: object, words: Iterable[str]) -> str:
     """Return the sentence for a name that is not among `words`."""
     known = sorted(words)
-    listed = ", ".join(known[:24]) + (", …" if len(known) > 24 else "")
-    return f"no {what} {short(word)}{nearest(word, known) or ';'} known: {listed or 'none'}"
+    listed = ", ".join(known[:MOST_LISTED]) + (", …" if len(known) > MOST_LISTED else "")
+    return f"no {what} {short(word)}{nearest(word, known) or f'; known: {listed or None}'}"
 
 
 def short(value: object) -> str:
@@ -130,7 +135,7 @@ def sentence(errors: Sequence[ErrorDetails], value: Json) -> str:
             return str(error["ctx"]["error"])
     wanted = " or ".join(dict.fromkeys(_want(error) for error in errors))
     if value is None:
-        return f"is empty; write {wanted}, or delete the line"
+        return f"is empty; write {wanted}"
     words = [word for error in errors for word in _words(error)]
     return f"{short(value)} does not fit{nearest(value, words) or ';'} write {wanted}"
 
@@ -139,6 +144,8 @@ def _want(error: ErrorDetails) -> str:
     context: Mapping[str, Any] = error.get("ctx", {})
     if error["type"] == "string_pattern_mismatch":
         return _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
+    if context.get("class_name") == "Words":
+        return "text, or `{zh: …, en: …}`"
     for start, phrase in _WANTED.items():
         if error["type"].startswith(start):
             return phrase.format(**context)
