@@ -106,7 +106,7 @@ class Catalog:
         """Return the columns and rows that one SELECT asks of the published copy.
 
         Raises:
-            BadInput: where it is not one SELECT, or DuckDB refuses it; with line and column.
+            BadInput: where it is not one SELECT, or DuckDB refuses it: the message points.
         """
         if not self.published.exists():
             self.refresh()

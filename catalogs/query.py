@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -25,14 +24,13 @@ FENCED = OFFLINE | {
     "temp_directory": "",  # a query too large for memory fails instead of filling the disk
 }
 ASKING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-POINTED = re.compile(r"\n\nLINE (\d+): (.*)\n( *)\^", re.DOTALL)
 
 
 def ask(published: Path, sql: str, parameters: Sequence[Json] = ()) -> Answer:
     """Return the columns and rows that `sql` asks for.
 
     Raises:
-        BadInput: where it is not one SELECT, or DuckDB refuses it; with line and column.
+        BadInput: where it is not one SELECT, or DuckDB refuses it: the message points at the place.
     """
     try:
         statements = duckdb.extract_statements(sql)
@@ -42,13 +40,4 @@ def ask(published: Path, sql: str, parameters: Sequence[Json] = ()) -> Answer:
             answer = connection.execute(statements[0], parameters)
             return [column[0] for column in answer.description], answer.fetchall()
     except duckdb.Error as error:
-        raise BadInput(f"query: {told(str(error))}") from None
-
-
-def told(message: str) -> str:
-    """Return DuckDB's message as one line that begins with the place it points at."""
-    if not (pointed := POINTED.search(message)):
-        return " ".join(message.split())
-    line, _, before = pointed.groups()
-    column = len(before) + 1 - len(f"LINE {line}: ")
-    return f"line {line}, column {column}: {' '.join(message[: pointed.start()].split())}"
+        raise BadInput(f"query: {error}") from None
