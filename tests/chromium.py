@@ -19,11 +19,20 @@ import pytest
 
 BROWSER = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
-QUIET = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--disable-extensions --mute-audio --remote-debugging-pipe"
-).split()
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--mute-audio",
+    "--remote-debugging-pipe",
+]
 
 
 class Chromium:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import colorsys
 import datetime as dt
+import functools
 import itertools
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import imageio_ffmpeg
 from PIL import Image, ImageDraw
 
+from catalogs.gallery import write_gallery
 from catalogs.node import Address, InputFile, Node
 from catalogs.record import Entry, Place, Run
 from catalogs.store import Store
@@ -37,12 +38,12 @@ SHAPES = {
     "xiaohongshu": ("portrait", 9, 12),
     "bilibili": ("landscape", 16, 9),
 }
-PROMPTS = {
+TEXTS = {
     "picture": "一支哑光口红立在米色亚麻布上，旁边散落着几片玫瑰花瓣，清晨的柔和侧光"
     "从左边窗户照进来，投下长长的影子，浅景深，商业产品摄影，干净的背景。",
     "motion": "The camera pushes in slowly while the light moves across the product.",
 }
-STARTED = "2026-03-01T10:00:00+00:00"
+STARTED, FINISHED = "2026-03-01T10:00:00+00:00", "2026-03-01T10:02:14+00:00"
 
 
 @dataclass
@@ -52,114 +53,112 @@ class Week:
     home: Home
     scale: int = 20
     """Pixels of a delivery are its shape times this: 120 gives 1080x1920."""
-    run: Run = field(init=False)
+    products: Mapping[str, tuple[dict[str, str], float]] = field(default_factory=lambda: PRODUCTS)
+    days: Sequence[dt.date] = DAYS
+    failing: Mapping[str, str] = field(default_factory=dict)
+    """By shot id, why its landscape clip was not made."""
+    campaign: str = "spring #1 春"
     files: dict[str, Path] = field(default_factory=dict)
 
-    @property
-    def store(self) -> Store:
-        return Store(self.home.store)
-
-    def fill(
-        self,
-        products: Mapping[str, tuple[dict[str, str], float]] = PRODUCTS,
-        days: Sequence[dt.date] = DAYS,
-        failing: Mapping[str, str] | None = None,
-    ) -> Week:
-        """Make every shot; `failing` says by shot id why its landscape clip was not made."""
+    def __post_init__(self):
+        self.store = Store(self.home.store)
         shots, entries = {}, []
-        for number, ((product, (name, hue)), day) in enumerate(
-            itertools.product(products.items(), days)
-        ):
+        cells = itertools.product(self.products.items(), self.days)
+        for number, ((product, (name, hue)), day) in enumerate(cells):
             shot = f"{product}/{day}"
             shots[shot] = {
                 "product": {"id": product, "name": name},
                 "day": day.isoformat(),
-                "weekday": f"{day:%a}".lower(),
                 "festival": {"zh": "妇女节", "en": "Women's Day"} if day.day == 8 else None,
+                "axes": {"product": product, "day": day.isoformat(), "scene": "window"},
                 "seed": 187_263_526_001 + number,
                 "motion": ("push-in", "orbit-left", "static")[number % 3],
                 "template": "product-closeup",
-                "texts": PROMPTS,
+                "texts": TEXTS,
+                "notes": [],
             }
-            entries += self._shot(shot, hue + 0.02 * number, (failing or {}).get(shot, ""))
+            entries += self.shot(shot, hue + 0.02 * number)
         self.run = Run(
             id="20260301-100000-ab12cd",
-            campaign="spring-lipstick",
+            campaign=self.campaign,
             title={"zh": "春日限定", "en": "Spring edition"},
-            state="failed" if failing else "done",
+            state="failed" if self.failing else "done",
             started=STARTED,
-            finished="2026-03-01T10:02:14+00:00",
+            finished=FINISHED,
             parameters={"brand": "Lumière", "profile": "mini", "seed": 20260302},
             shots=shots,
             entries=tuple(entries),
         )
-        return self
 
-    def told(self, **shots) -> Week:
-        """Return this week with other words about its shots."""
-        return replace_run(self, shots={**self.run.shots, **shots})
+    def write(self, **changes) -> Path:
+        """Write the gallery, with some of the run's values changed."""
+        run = self.run.model_copy(update=changes)
+        folder = self.home.runs / run.id
+        return write_gallery(run, self.store, self.home, folder, files=self.files, names=NAMES)
 
-    def _shot(self, shot: str, hue: float, failure: str):
+    def shot(self, shot: str, hue: float):
+        """Make one shot: keyframes, then deliveries, less those that are to fail."""
+        reason = self.failing.get(shot, "")
         for aspect, size in ASPECTS.items():
-            picture = draw(size, hue)
-            params = {"prompt": PROMPTS["picture"], "steps": 8, "aspect": aspect, "shot": shot}
-            yield self.keep("keyframe", shot, "image", picture, params, aspect=aspect)
-            place = Place(stage="animate", shot=shot, aspect=aspect)
-            if failure and aspect == "landscape":
-                yield Entry(place=place, key="f" * 64, state="failed", error=failure)
+            yield self.keyframe(shot, aspect, draw(size, hue))
+        if reason:
+            place = Place(stage="animate", shot=shot, aspect="landscape")
+            yield Entry(place=place, key="f" * 64, state="failed", error=reason)
         for delivery, (aspect, *shape) in SHAPES.items():
-            if failure and aspect == "landscape":
+            if reason and aspect == "landscape":
                 place = Place(stage="export", shot=shot, delivery=delivery)
-                yield Entry(place=place, key="e" * 64, state="skipped", error="needs it")
-                continue
-            size = (shape[0] * self.scale, shape[1] * self.scale)
-            clip = draw(size, hue)
-            yield self.keep("export", shot, "clip", clip, {"shot": shot}, delivery=delivery)
+                yield Entry(place=place, key="e" * 64, state="skipped", error="needs the clip")
+            else:
+                wide, high = (side * self.scale for side in shape)
+                yield self.export(shot, delivery, (wide, high), hue)
 
-    def keep(
-        self, stage: str, shot: str, kind: str, picture: Image.Image, params, **where: str
-    ) -> Entry:
-        """Commit one drawn picture, or a short clip of it, as a real node."""
+    def keyframe(self, shot: str, aspect: str, picture: Image.Image) -> Entry:
+        """Commit one drawn picture."""
+        params = {"prompt": TEXTS["picture"], "steps": 8, "for": f"{shot} {aspect}"}
         node = Node(
-            Address(stage, shot, **where),
-            kind=stage,
-            version=1,
-            params={**params, **where},
-            model="" if stage == "export" else "0" * 64,
-            notes={"model": f"mini-{stage}"},
+            Address("keyframe", shot, aspect),
+            "keyframe",
+            1,
+            params,
+            model="0" * 64,
+            notes={"model": "mini-image"},
         )
         with self.store.workspace() as desk:
-            path = desk / ("picture.png" if kind == "image" else "clip.mp4")
-            picture.save(path) if kind == "image" else encode(picture, path)
-            draft = Draft(path, kind, "image/png", picture.width, picture.height)
-            if kind == "clip":
-                draft = replace(draft, mime="video/mp4", frames=24, fps=24.0, seconds=1.0)
-            self.store.commit(node, {kind: draft}, run="r", started=STARTED, seconds=1.25)
-        if "delivery" in where:
-            self.files[node.key] = self._deliver(node, kind)
-        place = Place(stage=stage, shot=shot, **where)
+            picture.save(desk / "image.png")
+            draft = Draft(desk / "image.png", "image", "image/png", *picture.size)
+            return self.commit(node, {"image": draft})
+
+    def export(
+        self, shot: str, delivery: str, size: tuple[int, int], hue: float, photo: str = ""
+    ) -> Entry:
+        """Commit one short clip with its cover, and link it under a name for people.
+
+        One that is made of an own photo comes without a cover.
+        """
+        inputs = {"image": InputFile("5" * 64, photo)} if photo else {}
+        params = {"for": f"{shot} {delivery}"}
+        node = Node(Address("export", shot, "", delivery), "export", 1, params, inputs)
+        with self.store.workspace() as desk:
+            draw(size, hue).save(desk / "cover.jpg")
+            (desk / "clip.mp4").write_bytes(clip(size, round(hue, 1)))
+            cover = Draft(desk / "cover.jpg", "cover", "image/jpeg", *size)
+            film = Draft(desk / "clip.mp4", "clip", "video/mp4", *size, 24, 24.0, 1.0)
+            drafts = {"delivery": film} if photo else {"delivery": film, "cover": cover}
+            entry = self.commit(node, drafts, photo)
+        product, day = shot.split("/")
+        named = self.home.deliveries / self.campaign / day / product / f"{delivery}.mp4"
+        named.parent.mkdir(parents=True, exist_ok=True)
+        named.hardlink_to(self.store.output(node.key, "delivery"))
+        self.files[node.key] = named
+        return entry
+
+    def commit(self, node: Node, drafts: Mapping[str, Draft], photo: str = "") -> Entry:
+        """Commit a node, and tell what became of it."""
+        paths = {"image": photo} if photo else {}
+        self.store.commit(node, drafts, run="r", started=STARTED, seconds=1.25, paths=paths)
+        at = node.address
+        place = Place(stage=at.stage, shot=at.shot, aspect=at.aspect, delivery=at.delivery)
         return Entry(place=place, key=node.key, state="made", seconds=1.25)
-
-    def _deliver(self, node: Node, kind: str) -> Path:
-        product, day = node.address.shot.split("/")[:2]
-        named = self.home.deliveries / "spring-lipstick" / day / product
-        named.mkdir(parents=True, exist_ok=True)
-        path = named / f"{node.address.delivery}.mp4"
-        os.link(self.store.output(node.key, kind), path)
-        return path
-
-
-def replace_run(week: Week, **changes) -> Week:
-    """Return `week` with some of its run's values changed."""
-    other = Week(week.home, week.scale, week.files)
-    other.run = week.run.model_copy(update=changes)
-    return other
-
-
-def own_photo(shot: str, path: str) -> Node:
-    """Return the node of a clip made from the user's own photo."""
-    photo = InputFile("5" * 64, path)
-    return Node(Address("animate", shot), "animate", 1, {"steps": 4}, {"image": photo})
 
 
 def draw(size: tuple[int, int], hue: float) -> Image.Image:
@@ -185,13 +184,18 @@ def draw(size: tuple[int, int], hue: float) -> Image.Image:
     return picture
 
 
-def encode(picture: Image.Image, path: Path) -> None:
-    """Write one second of a slow zoom over `picture`."""
-    zoom = f"zoompan=z='1+on*0.006':d=24:s={picture.width}x{picture.height}:fps=24,format=yuv420p"
-    command = f"-v error -f rawvideo -pix_fmt rgb24 -s {picture.width}x{picture.height} -i -"
-    output = "-c:v libx264 -preset ultrafast -threads 1 -movflags +faststart"
-    subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), *command.split(), "-vf", zoom, *output.split(), path],
-        input=picture.tobytes(),
+@functools.cache
+def clip(size: tuple[int, int], hue: float) -> bytes:
+    """Return one second of a slow zoom as MP4."""
+    shape = f"{size[0]}x{size[1]}"
+    source = f"-v error -f rawvideo -pix_fmt rgb24 -s {shape} -i -"
+    zoom = f"zoompan=z='1+on*0.006':d=24:s={shape}:fps=24,format=yuv420p"
+    coded = "-c:v libx264 -preset ultrafast -threads 1 -f mp4"
+    whole = "-movflags +frag_keyframe+empty_moov -"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), *source.split(), "-vf", zoom]
+    return subprocess.run(
+        [*command, *coded.split(), *whole.split()],
+        input=draw(size, hue).tobytes(),
+        stdout=subprocess.PIPE,
         check=True,
-    )
+    ).stdout

@@ -22,13 +22,14 @@ POSTER_SIDE = 640  # pixels: twice the 320 that the longest side of a poster tak
 class Still:
     """A picture to make a poster from."""
 
-    sha256: str
+    digest: str
+    """In hex: equal digests are equal pictures."""
     path: Path
 
     @property
     def poster(self) -> str:
         """The poster's file name."""
-        return f"{self.sha256[:20]}.jpg"
+        return f"{self.digest[:20]}.jpg"
 
 
 def write_posters(stills: Iterable[Still], cache: Path, folder: Path) -> None:

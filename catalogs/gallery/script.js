@@ -46,7 +46,8 @@ for (const filters of all(".filters")) filters.hidden = filters.children.length 
 addEventListener("hashchange", show);
 show();
 
-// A clip plays while it can be seen; where less motion is wished for, while it is pointed at.
+// A clip plays while it can be seen, on a large contact sheet or where less motion is wished for
+// while it is pointed at. Out of sight its decoder rests.
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const play = (video) => video.play().catch(() => {});  // refused when saving power: the poster stays
 const watch = new IntersectionObserver((seen) => {
@@ -56,7 +57,9 @@ const watch = new IntersectionObserver((seen) => {
 }, { threshold: 0.3 });
 for (const video of all("video")) {
   video.addEventListener("playing", () => video.classList.add("on"));
-  if (!calm) watch.observe(video);
-  video.parentElement.addEventListener("pointerenter", () => play(video));
-  if (calm) video.parentElement.addEventListener("pointerleave", () => video.pause());
+  if (!calm && !video.closest(".some, .many")) watch.observe(video);
+  else {
+    video.closest("a").addEventListener("pointerenter", () => play(video));
+    video.closest("a").addEventListener("pointerleave", () => video.pause());
+  }
 }

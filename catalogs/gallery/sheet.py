@@ -53,7 +53,7 @@ def _columns(count: int) -> int:
     if count <= 4:
         return count
     widest = round((2.4 * count) ** 0.5)
-    return min(range(widest, widest * 2 // 3, -1), key=lambda columns: -count % columns)
+    return min(range(widest, widest * 2 // 3 - 1, -1), key=lambda columns: -count % columns)
 
 
 def _picture(poster: Path | None, size: tuple[int, int]) -> Image.Image:

@@ -20,10 +20,9 @@ from catalogs.gallery.words import duration, term
 from catalogs.record import Asset, Entry, Record, Run
 from catalogs.store import Store
 from configs.base import Json, Words
-from configs.errors import BadFile
 from configs.home import Home
 
-ALIKE = 0.36  # of log(width / height): 9:16 and 4:5 are alike, 4:5 and 16:9 are not
+TILE = 4 / 5  # width / height
 Finished = list[tuple[Entry, Record]]
 
 
@@ -39,7 +38,7 @@ class Frame:
     seconds: float
     bytes: int
     poster: str
-    """Empty where no picture of this shape was made: a clip then shows its own first frame."""
+    """Empty where a clip came without a cover: it then shows its own first frame."""
     preview: str
     """Beside the page: moves with it."""
     href: str
@@ -67,7 +66,11 @@ class Card:
     day: str
     festival: Words
     poster: str
+    clip: str
+    """The delivery whose shape suits the contact sheet best; empty where there is none."""
     prompts: Mapping[str, str]
+    notes: tuple[str, ...]
+    """What a person should know of how the prompts came about."""
     facts: tuple[tuple[Words, Words], ...]
     """What it was made with: a label and its value."""
     frames: tuple[Frame, ...]
@@ -92,6 +95,16 @@ class Shelf:
     def name(self, delivery: str) -> Words:
         """Return what people call a delivery."""
         return self.names.get(delivery) or Words(zh=delivery, en=delivery)
+
+    def poster(self, key: str, port: str) -> str:
+        """Return the address of a poster of what the node `key` gave at `port`."""
+        path = self.store.output(key, port)
+        return self.hang(Still(path.stem, path))
+
+    def hang(self, still: Still) -> str:
+        """Keep a still whose poster is to be drawn; return the poster's address on the page."""
+        self.stills.append(still)
+        return f"media/{still.poster}"
 
 
 def read_cards(run: Run, shelf: Shelf) -> tuple[Card, ...]:
@@ -118,14 +131,13 @@ def _card(
         for entry in entries
         if entry.state in ("made", "cached")
     ]
-    stills = dict(_stills(finished, shelf))
     frames = {
-        entry.place.delivery: _frame(entry, port, asset, stills, shelf)
+        entry.place.delivery: _frame(entry, record, port, asset, shelf)
         for entry, record in finished
         for port, asset in record.outputs.items()
         if entry.place.delivery and asset.kind in ("clip", "image")
     }
-    shelf.stills.extend(stills.values())
+    face = min(frames.values(), key=_unlike_a_tile, default=None)
     product = told.get("product")
     product = product if isinstance(product, dict) else {"id": shot.split("/")[0]}
     asked = dict.fromkeys(entry.place.delivery for entry in entries if entry.place.delivery)
@@ -136,8 +148,10 @@ def _card(
         name=_words(product.get("name") or product.get("id")),
         day=str(told.get("day") or ""),
         festival=_words(told.get("festival")),
-        poster=_poster(stills, 4 / 5, math.inf),
+        poster=(face.poster if face else "") or _stand_in(finished, shelf),
+        clip=face.preview if face and face.kind == "clip" else "",
         prompts=_prompts(told.get("texts")),
+        notes=_notes(told.get("notes")),
         facts=tuple(_facts(told, finished)),
         frames=tuple(frames.values()),
         gaps=tuple(_gaps(entries, shelf)),
@@ -145,50 +159,29 @@ def _card(
     )
 
 
-def _stills(finished: Finished, shelf: Shelf) -> Iterator[tuple[float, Still]]:
-    """Yield the pictures of a shot by width / height: its own photo, keyframes and covers.
+def _unlike_a_tile(frame: Frame) -> float:
+    return abs(math.log(frame.width / frame.height / TILE))
 
-    The photo's shape is not looked up: 0 is far from any other.
-    """
+
+def _stand_in(finished: Finished, shelf: Shelf) -> str:
+    """Return the poster of a shot without deliveries: its keyframe, or the user's own photo."""
     for entry, record in finished:
-        if (path := record.paths.get("image")) and (own := shelf.home.inside(path)).is_file():
-            yield 0.0, Still(_input_hash(record, "image"), own)
         for port, asset in record.outputs.items():
-            if asset.kind in ("image", "cover"):
-                still = Still(asset.sha256, shelf.store.output(entry.key, port))
-                yield asset.width / asset.height, still
+            if asset.kind == "image":
+                return shelf.poster(entry.key, port)
+    for _, record in finished:
+        if (path := record.paths.get("image")) and (photo := shelf.home.inside(path)).is_file():
+            return shelf.hang(Still(record.key, photo))
+    return ""
 
 
-def _input_hash(record: Record, port: str) -> str:
-    match record.recipe["inputs"]:
-        case {**inputs} if isinstance(source := inputs[port], list):
-            return str(source[1])  # ["file", sha256]
-        case other:
-            raise BadFile(f"record {record.key}: its inputs are {other!r}")
-
-
-def _poster(stills: Mapping[float, Still], ratio: float, within: float) -> str:
-    """Return the poster whose shape is nearest to `ratio`, if its log differs by less."""
-
-    def distance(shape: float) -> float:
-        return abs(math.log(shape / ratio)) if shape else 99.0
-
-    best = min(stills, key=distance, default=0.0)
-    near = best in stills and distance(best) <= within
-    return f"media/{stills[best].poster}" if near else ""
-
-
-def _frame(
-    entry: Entry, port: str, asset: Asset, stills: Mapping[float, Still], shelf: Shelf
-) -> Frame:
+def _frame(entry: Entry, record: Record, port: str, asset: Asset, shelf: Shelf) -> Frame:
     # 48 letters of up to 3 bytes, with the rest, stay below the 255 that a file name may have.
     readable = re.sub(r"[^\w.-]+", "-", entry.place.shot)[:48]
     preview = f"{readable}-{entry.place.delivery}-{asset.sha256[:8]}{asset.suffix}"
-    path = shelf.previews[preview] = shelf.store.output(entry.key, port)
-    poster = _poster(stills, asset.width / asset.height, ALIKE)
-    if asset.kind == "image":
-        shelf.stills.append(own := Still(asset.sha256, path))
-        poster = f"media/{own.poster}"
+    shelf.previews[preview] = shelf.store.output(entry.key, port)
+    covers = [port for port, other in record.outputs.items() if other.kind == "cover"]
+    still = port if asset.kind == "image" else next(iter(covers), "")
     named = shelf.files.get(entry.key)
     return Frame(
         delivery=entry.place.delivery,
@@ -198,7 +191,7 @@ def _frame(
         height=asset.height,
         seconds=asset.seconds,
         bytes=asset.bytes,
-        poster=poster,
+        poster=shelf.poster(entry.key, still) if still else "",
         preview=f"media/{quote(preview)}",
         href=quote(os.path.relpath(named, shelf.folder) if named else f"media/{preview}"),
         filename=named.name if named else preview,
@@ -248,6 +241,10 @@ def _gaps(entries: list[Entry], shelf: Shelf) -> Iterator[Gap]:
 
 def _prompts(texts: Json) -> Mapping[str, str]:
     return {port: str(text) for port, text in texts.items()} if isinstance(texts, dict) else {}
+
+
+def _notes(notes: Json) -> tuple[str, ...]:
+    return tuple(map(str, notes)) if isinstance(notes, list) else ()
 
 
 def _words(value: Json) -> Words:
