@@ -5,20 +5,25 @@ Nearest in CIEDE2000, which follows the eye where distances in RGB do not.
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import atan2, cos, degrees, exp, hypot, radians, sin, sqrt
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+from pydantic import StringConstraints
 
 from configs.base import Declaration
 from configs.errors import BadInput
+from configs.fill import load
 from configs.vocabulary import Term
+from configs.wording import nearest
 
+Hex = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 Lab = tuple[float, float, float]
+"""CIELAB: lightness 0 to 100, then green to red, blue to yellow."""
 
 
 class Palette(Declaration):
@@ -50,23 +55,40 @@ def natural(value: str, palette: tuple[Term, ...] = ()) -> ColourWords:
         BadInput: for a name that nobody knows, with the nearest right one.
     """
     words = palette or shipped_colours()
-    if value.startswith("#"):
-        return _nearest(_lab(value), words)
     named = _by_name(value, words)
     if named is not None:
         return ColourWords(en=named.en[0], zh=named.zh[0], id=named.id, distance=0.0)
-    shipped = _by_name(value, shipped_colours())
-    if shipped is None:
-        raise BadInput(_unknown(value, words))
-    return _nearest(_lab(shipped.hex), words)
+    return _nearest(_lab(_value(value)), words)
+
+
+@lru_cache(maxsize=4096)
+def difference(first: str, second: str) -> float:
+    """Return how far two colours, as `natural` takes them, look apart: CIEDE2000, 0 to about 100.
+
+    Raises:
+        BadInput: as `natural`.
+    """
+    return ciede2000(_lab(_value(first)), _lab(_value(second)))
+
+
+def _value(colour: str) -> str:
+    if _HEX.fullmatch(colour):
+        return colour
+    named = _by_name(colour, shipped_colours())
+    if named is None:
+        known = [name for term in shipped_colours() for name in (*term.en, *term.zh)]
+        hint = nearest(colour, known) or "; e.g. 'wine red', '酒红色'"
+        raise BadInput(f"{colour!r} is no colour: write #RRGGBB or a colour's name{hint}")
+    return named.hex
+
+
+_HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @lru_cache(maxsize=1)
 def shipped_colours() -> tuple[Term, ...]:
     """Return the colour words of colours.yaml."""
-    text = Path(__file__).with_name("colours.yaml").read_text(encoding="utf-8")
-    loaded: object = yaml.load(text, Loader=yaml.CSafeLoader)
-    return Palette.model_validate(loaded).colours
+    return load(Path(__file__).with_name("colours.yaml"), Palette)[0].colours
 
 
 def _by_name(value: str, words: Sequence[Term]) -> Term | None:
@@ -80,13 +102,6 @@ def _by_name(value: str, words: Sequence[Term]) -> Term | None:
 def _plain(name: str) -> str:
     plain = name.strip().casefold().replace("-", " ").replace("grey", "gray")
     return plain.removesuffix("色") if len(plain) > 2 else plain
-
-
-def _unknown(value: str, words: Sequence[Term]) -> str:
-    known = [name for word in (*words, *shipped_colours()) for name in (*word.en, *word.zh)]
-    near = difflib.get_close_matches(value.casefold(), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "e.g. 'wine red', '酒红色'"
-    return f"{value!r} is no colour: write #RRGGBB or a colour's name; {hint}"
 
 
 def _nearest(lab: Lab, words: Sequence[Term]) -> ColourWords:
