@@ -18,7 +18,7 @@ from flows.facts import Resolved
 from flows.prompts import Prompts
 from flows.shots import Shot
 from flows.wiring import PRODUCT, Source, Step
-from tasks.stage import Cell, Photo
+from tasks.stage import Cell, Decision, Photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +63,42 @@ class _Loom:
         """Nodes by stage and model fingerprint."""
         self.seen: set[str] = set()
         self.places: dict[Address, str] = {}
-        self.with_motion: dict[tuple[int, str], Settings] = {}
+        self.drawn: dict[tuple[int, str], Settings] = {}
+        self.drawing: dict[tuple[str, int], str] = {}
+        self.decided: dict[tuple[object, ...], Decision] = {}
 
-    def settings(self, step: Step, shot: Shot) -> Settings:
-        """Return a stage's settings for a shot, with the motion drawn where it was `auto`."""
-        own = "" if step.id == step.stage.id else step.id
-        settings = self.layers.settings(shot.axes, own)
-        motion = self.prompts[shot.id].motion
-        if settings.animate.motion == motion:
-            return settings
-        key = (id(settings), motion)
-        if key not in self.with_motion:
-            animate = settings.animate.model_copy(update={"motion": motion})
-            self.with_motion[key] = settings.model_copy(update={"animate": animate})
-        return self.with_motion[key]
+    def settings(self, shot: Shot, stage: str = "") -> Settings:
+        """Return a shot's settings, with its motion drawn where that was `auto`.
 
-    def model_id(self, step: Step, settings: Settings) -> str:
+        Args:
+            shot: which one.
+            stage: a stage that is not named like its kind, as its settings may be its own.
+        """
+        settings = self.layers.settings(shot.axes, stage)
+        key = id(settings), self.prompts[shot.id].motion
+        if key not in self.drawn:
+            animate = settings.animate.model_copy(update={"motion": key[1]})
+            self.drawn[key] = settings.model_copy(update={"animate": animate})
+        return self.drawn[key]
+
+    def model(self, step: Step, settings: Settings) -> str:
         """Return the id of the model that a stage draws with, "" where it uses none."""
-        if step.stage.uses is None:
-            return ""
-        profile = self.resolved.profile
-        own: str | None = getattr(settings, step.stage.id).model
-        return own or (profile.picture if step.stage.uses == "picture" else profile.clip)
+        key = step.id, id(settings)
+        if key not in self.drawing:
+            profile = self.resolved.profile
+            default = {"picture": profile.picture, "clip": profile.clip, None: ""}[step.stage.uses]
+            own = getattr(settings, step.stage.id).model if default else None
+            self.drawing[key] = own or default
+        return self.drawing[key]
+
+    def decide(self, step: Step, cell: Cell) -> Decision:
+        """Return what the stage decides; of alike cells of the cpu lane only the first is asked."""
+        if step.stage.lane != "cpu":
+            return step.stage.decide(cell)
+        key = step.id, cell.delivery_id, id(cell.settings), *cell.pictures.items()
+        if key not in self.decided:
+            self.decided[key] = step.stage.decide(cell)
+        return self.decided[key]
 
 
 class _Walk:
@@ -93,6 +107,7 @@ class _Walk:
     def __init__(self, loom: _Loom, shot: Shot) -> None:
         self.loom, self.shot = loom, shot
         self.memo: dict[tuple[str, str, str], _Made | None] = {}
+        self.settings = loom.settings(shot)
         self.photo = self.own_photo()
         self.notes: dict[str, Json] = {
             "campaign": loom.campaign.name,
@@ -144,13 +159,13 @@ class _Walk:
 
     def make(self, step: Step, aspect: str, delivery: str) -> _Made:
         cell = self.cell(step, aspect, delivery)
-        decision = step.stage.decide(cell)
+        decision = self.loom.decide(step, cell)
         notes = {**self.notes, **decision.notes}
         if delivery:
             notes["delivery"] = delivery
         model = ""
         if decision.uses_model:
-            name = self.loom.model_id(step, cell.settings)
+            name = self.loom.model(step, cell.settings)
             model, notes["model"] = self.loom.facts.fingerprints[name], name
         node = Node(
             address=Address(step.id, self.shot.id, "" if delivery else aspect, delivery),
@@ -190,8 +205,10 @@ class _Walk:
                     f"{step.place}: {step.id}.{port}: {self.shot.id} has no {tried}; "
                     "give the port a source that applies to every shot"
                 )
-        settings = self.loom.settings(step, self.shot)
-        name = self.loom.model_id(step, settings)
+        settings = self.settings
+        if step.id != step.stage.id:
+            settings = self.loom.settings(self.shot, step.id)
+        name = self.loom.model(step, settings)
         return Cell(
             campaign=self.loom.campaign,
             product=self.shot.product,

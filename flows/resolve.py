@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from catalogs.hashes import FileHashes, fingerprint
+from catalogs.hashes import FileHashes
 from catalogs.node import InputFile
 from catalogs.store import Store
 from configs.campaign import Campaign
@@ -73,8 +73,9 @@ def resolve(
     today = today or dt.datetime.now(ZoneInfo(campaign.calendar.timezone)).date()
     shots = shots_of(campaign, loaded.source, today=today)
     models = _models(pipeline, layers, shots, library, profile_id)
-    folders = {model: _folder(model, home, library, profile_id) for model in models}
-    own = _Files(home, loaded)
+    folders = {model: folder_of(library.models[model], home) for model in models}
+    hashes = FileHashes(home.cache / "hashes.json")
+    own = _Files(home, loaded, hashes)
     return Resolved(
         loaded=loaded,
         pipeline=pipeline,
@@ -92,7 +93,7 @@ def resolve(
             seed=campaign.seed or 0,
             logos=own.logos(),
             photos=own.photos(),
-            fingerprints={model: fingerprint(path) for model, path in folders.items()},
+            fingerprints=_fingerprints(folders, hashes, profile_id),
             pixels=pixels(device, library.profiles[profile_id].dtype),
             held=store.held(),
             previous=previous_keys(runs, campaign.name),
@@ -158,21 +159,23 @@ def _models(
     return list(used)
 
 
-def _folder(model: str, home: Home, library: Library, profile_id: str) -> Path:
-    """Return where a model's weights lie.
+def _fingerprints(
+    folders: Mapping[str, Path], hashes: FileHashes, profile_id: str
+) -> dict[str, str]:
+    """Return the fingerprint of each model's weights.
 
     Raises:
-        BadFile: where the folder is missing.
+        BadFile: where a folder is missing or not whole.
     """
-    row = library.models[model]
-    folder = folder_of(row, home)
-    if not folder.is_dir():
-        advice = "install keyreel again" if row.shipped else "put them there, or use profile mini"
-        raise BadFile(
-            f"{folder}: no such folder; with profile {profile_id} the campaign draws with "
-            f"{model}, whose weights belong there: {advice}"
-        )
-    return folder
+    found: dict[str, str] = {}
+    for model, folder in folders.items():
+        try:
+            found[model] = hashes.fingerprint(folder)
+        except BadFile as error:
+            raise BadFile(
+                f"{error} (profile {profile_id} draws this campaign with {model})"
+            ) from None
+    return found
 
 
 def _templates(campaign: Campaign, library: Library) -> dict[str, Template]:
@@ -193,9 +196,8 @@ def _vocabulary(folders: Mapping[str, Path], library: Library) -> Vocabulary | N
 class _Files:
     """The campaign's own pictures; errors name the line that asks for each."""
 
-    def __init__(self, home: Home, loaded: Loaded) -> None:
-        self.home, self.loaded = home, loaded
-        self.hashes = FileHashes(home.cache)
+    def __init__(self, home: Home, loaded: Loaded, hashes: FileHashes) -> None:
+        self.home, self.loaded, self.hashes = home, loaded, hashes
 
     def picture(self, path: str, *field: str | int) -> Picture:
         """Return one picture's hash and size.
