@@ -114,10 +114,14 @@ def pixels(device: Device, dtype: str = "auto") -> dict[str, str]:
 
 
 def use_allowed_cores() -> None:
-    """Give torch as many threads as this process may use cores: more only take turns."""
+    """Give torch a thread for each core that this process may use, unless told by the user.
+
+    torch itself counts the machine's cores, which in a container are more than it is given.
+    """
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
 def _usable_ram() -> float:

@@ -20,8 +20,13 @@ from configs.errors import BadFile
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
+# Read once, when huggingface_hub is first imported: nothing is fetched behind the user's back.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 LIBRARIES = {"diffusers", "transformers"}
 """The only libraries whose classes a folder may name: importing any other runs its code."""
+
+PICKLES = ("*.bin", "*.pth", "*.pt", "*.ckpt")
 
 HEADER_LIMIT = 100_000_000
 """Bytes; safetensors itself refuses longer headers."""
@@ -37,46 +42,44 @@ def check(folder: Path, pipeline: str) -> int:
     Raises:
         BadFile: where a file is missing, cut short, a pickle that runs code, or of another class.
     """
-    index = _read_json(folder / "model_index.json")
+    path = folder / "model_index.json"
+    index = _read_json(path)
     if index.get("_class_name") != pipeline:
-        raise BadFile(
-            f"{folder}/model_index.json: is a {index.get('_class_name')!r}; "
-            f"models.yaml says {pipeline}"
-        )
-    return sum(
-        _check_component(folder / name, *entry)
-        for name, entry in index.items()
-        if isinstance(entry, list) and any(entry)
-    )
+        raise BadFile(f"{path}: is a {index.get('_class_name')!r}; models.yaml says {pipeline}")
+    parameters = 0
+    for name, entry in index.items():
+        match entry:
+            case [str(library), str()] if library in LIBRARIES and name.isidentifier():
+                parameters += _check_component(folder / name)
+            case [None, None]:  # an optional component that this model does without
+                pass
+            case list():
+                raise BadFile(
+                    f"{path}: names {entry} as {name!r}; only classes of diffusers and "
+                    "transformers are loaded"
+                )
+    return parameters
 
 
-def _read_json(path: Path) -> dict[str, object]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadFile(f"{path}: is missing; put the model's whole folder there") from error
-    except ValueError as error:
-        raise BadFile(f"{path}: is no JSON: {error}; download it again") from error
-    if not isinstance(value, dict):
-        raise BadFile(f"{path}: is no JSON object; download it again")
-    return value
-
-
-def _check_component(folder: Path, library: str, name: str) -> int:
-    if library not in LIBRARIES:
-        raise BadFile(f"{folder.parent}/model_index.json: names {library}.{name}; not loaded")
+def _check_component(folder: Path) -> int:
+    """Return a component's parameters; a tokenizer or scheduler has none."""
     if not folder.is_dir():
         raise BadFile(f"{folder}: is missing; the model's download is not complete")
-    for shards in folder.glob("*.index.json"):
-        shard_of = _read_json(shards).get("weight_map")
-        for shard in sorted(set(shard_of.values())) if isinstance(shard_of, dict) else ():
-            if not (folder / Path(shard).name).exists():
+    for path in folder.glob("*.index.json"):
+        shard_of = _read_json(path).get("weight_map")
+        shards = (
+            {Path(str(name)).name for name in shard_of.values()}
+            if isinstance(shard_of, dict)
+            else ()
+        )
+        for shard in shards:
+            if not (folder / shard).exists():
                 raise BadFile(f"{folder}/{shard}: is missing; the model's download is not complete")
-    parameters = sum(count_parameters(path) for path in sorted(folder.glob("*.safetensors")))
+    parameters = sum(count_parameters(path) for path in folder.glob("*.safetensors"))
     if not parameters:
-        _check_pickles(folder)
-    if not parameters and not any(folder.iterdir()):
-        raise BadFile(f"{folder}: is empty; the model's download is not complete")
+        parameters = sum(_count_pickle(path) for kind in PICKLES for path in folder.glob(kind))
+    if not parameters and (folder / "config.json").exists():  # only a network has this file
+        raise BadFile(f"{folder}: holds no weights; the model's download is not complete")
     return parameters
 
 
@@ -93,27 +96,41 @@ def count_parameters(path: Path) -> int:
             raise BadFile(f"{path}: is no safetensors file, or cut short at {size} bytes")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+            tensors = [value for name, value in header.items() if name != "__metadata__"]
+            whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+            parameters: int = sum(math.prod(tensor["shape"]) for tensor in tensors)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise BadFile(f"{path}: is no safetensors file: {error}") from error
-    tensors = [value for name, value in header.items() if name != "__metadata__"]
-    whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
     if size != whole:
         raise BadFile(f"{path}: has {size} of {whole} bytes; download it again")
-    return sum(math.prod(tensor["shape"]) for tensor in tensors)
+    return parameters
 
 
-def _check_pickles(folder: Path) -> None:
-    """Refuse pickles that hold anything but tensors: unpickling those runs their code."""
+def _count_pickle(path: Path) -> int:
+    """Return how many numbers a pickle of tensors holds; unpickling anything else runs its code."""
     import torch
 
-    for path in sorted({*folder.glob("*.bin"), *folder.glob("*.pth"), *folder.glob("*.pt")}):
-        try:
-            torch.load(path, map_location="meta", weights_only=True)
-        except Exception as error:
-            raise BadFile(
-                f"{path}: is a pickle that torch.load(weights_only=True) refuses; "
-                "use the model's safetensors files"
-            ) from error
+    try:
+        weights: dict[str, torch.Tensor] = torch.load(path, map_location="meta", weights_only=True)
+        parameters: int = sum(tensor.numel() for tensor in weights.values())
+    except Exception as error:
+        raise BadFile(
+            f"{path}: is a pickle that torch.load(weights_only=True) refuses; "
+            "use the model's safetensors files"
+        ) from error
+    return parameters
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadFile(f"{path}: is missing; put the model's whole folder there") from error
+    except ValueError as error:
+        raise BadFile(f"{path}: is no JSON: {error}; download it again") from error
+    if not isinstance(value, dict):
+        raise BadFile(f"{path}: is no JSON object; download it again")
+    return value
 
 
 def load(folder: Path, pipeline: str, *, dtype: str, device: str) -> DiffusionPipeline:
@@ -122,17 +139,20 @@ def load(folder: Path, pipeline: str, *, dtype: str, device: str) -> DiffusionPi
     Raises:
         BadFile: where the files are whole but do not make up the pipeline.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imported
     import diffusers
     import torch
+    from safetensors import SafetensorError
 
+    # What these libraries raise on configs and tensors that do not fit together.
+    misfits = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
     with quiet():
         try:
             pipe = getattr(diffusers, pipeline).from_pretrained(
                 folder, dtype=getattr(torch, dtype), local_files_only=True
             )
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise BadFile(f"{folder}: cannot be loaded as {pipeline}: {error}") from error
+        except (*misfits, SafetensorError) as error:
+            said = " ".join(str(error).split())[:300]
+            raise BadFile(f"{folder}: cannot be loaded as {pipeline}: {said}") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
 

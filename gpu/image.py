@@ -113,4 +113,4 @@ def to_bytes(values: torch.Tensor) -> NDArray[np.uint8]:
     """
     if not values.isfinite().all():
         raise Rejected("the model gave values that are not numbers (NaN)")
-    return values.float().mul(255).round().byte().cpu().numpy()
+    return values.float().mul(255).round().byte().contiguous().cpu().numpy()

@@ -17,6 +17,9 @@ from tasks.keyframe import check_model, report, size_of
 from tasks.photo import adapt, open_photo
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
+LONGEST = 4
+"""To one: a longer strip of the model's area is under half as high as any it was trained on."""
+
 
 def decide(cell: Cell) -> Decision:
     """Return what decides the clip: prompt text, size, length, steps, guidance, seed.
@@ -28,9 +31,7 @@ def decide(cell: Cell) -> Decision:
     if model is None:
         raise BadPlan(f"{cell.shot}: animate has no clip model; the profile must name one")
     picture = cell.pictures["image"]
-    trained = size_of(cell, model, "animate")
-    # A keyframe of the model's own size keeps it exactly; an own photo keeps its shape.
-    width, height = adapt((picture.width, picture.height), math.prod(trained), model.multiple)
+    width, height = _size(cell, model, picture)
     steps = model.steps if settings.steps is None else settings.steps
     guidance = model.guidance if settings.guidance is None else settings.guidance
     check_model(cell, model, "animate", steps, guidance)
@@ -51,6 +52,17 @@ def decide(cell: Cell) -> Decision:
         uses_model=True,
         gives={"clip": Photo(width, height, picture.focus, model.fps, frames)},
     )
+
+
+def _size(cell: Cell, model: Model, picture: Photo) -> tuple[int, int]:
+    """Follow the picture's shape: a keyframe of the model's own size keeps it exactly."""
+    sides = picture.width, picture.height
+    if max(sides) > LONGEST * min(sides):
+        raise BadPlan(
+            f"{cell.shot}: the picture is {sides[0]}x{sides[1]}; shapes up to {LONGEST}:1 are "
+            "animated: crop it"
+        )
+    return adapt(sides, math.prod(size_of(cell, model, "animate")), model.multiple)
 
 
 def _frames(cell: Cell, model: Model, seconds: float | None) -> int:

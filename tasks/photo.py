@@ -7,50 +7,55 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from configs.errors import BadFile
 
 MOST_PIXELS = 50_000_000
 """A 50-megapixel photo takes 150 MB as RGB, and twice that while it is converted."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "MPO")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 """Pillow opens dozens more, among them PostScript, which runs a program."""
 
 WHITE = (255, 255, 255)
+
+QUARTER_TURNS = 5
+"""EXIF orientations from 5 to 8 swap width and height."""
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """Return width and height in pixels after EXIF orientation, reading the header only.
 
     Raises:
-        BadFile: where it is missing, not an image, animated or too large.
+        BadFile: where it is missing, no image, of several frames, or too large.
     """
     with _opened(path) as image:
         width, height = image.size
-        # EXIF 274 is the orientation; 5 to 8 are turned by a quarter.
-        return (height, width) if image.getexif().get(274, 1) >= 5 else (width, height)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= QUARTER_TURNS
+        return (height, width) if turned else (width, height)
 
 
 def open_photo(path: Path, ground: tuple[int, int, int] = WHITE) -> Image.Image:
-    """Return the photo upright, in sRGB, with what is transparent filled by `ground`.
+    """Return the photo upright, in 8-bit sRGB, with what is transparent filled by `ground`.
 
     Raises:
-        BadFile: as `size_of`, or where its data is cut short.
+        BadFile: as `size_of`, or where its data or colour profile is broken.
     """
     with _opened(path) as image:
-        try:
-            image.load()
-            return _flat(_srgb(ImageOps.exif_transpose(image), path), ground)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BadFile(
-                f"{path.name}: is cut short or broken: {error}; export it again"
-            ) from error
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):  # 16 bits a channel, which `convert` would clip
+            upright = upright.point(lambda value: value / 257).convert("L")
+        if not upright.has_transparency_data:
+            return _srgb(upright)
+        flat = Image.new("RGB", upright.size, ground)
+        flat.paste(_srgb(upright), mask=upright.convert("RGBA").getchannel("A"))
+        return flat
 
 
 def adapt(size: tuple[int, int], area: int, multiple: int) -> tuple[int, int]:
@@ -75,51 +80,59 @@ def adapt(size: tuple[int, int], area: int, multiple: int) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
+    if not path.is_file():
+        raise BadFile(f"{path.name}: no such file")
     try:
-        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
-            image = Image.open(path, formats=FORMATS)
-    except FileNotFoundError as error:
-        raise BadFile(f"{path.name}: no such file") from error
+        # Pillow warns of spoilt EXIF and of more than 90 megapixels, in words for programmers.
+        with warnings.catch_warnings(action="ignore"), _header(path) as image:
+            _check_header(image, path.name)
+            yield image
+    # Pillow's readers raise any of these on bytes that lie.
+    except (OSError, SyntaxError, ValueError, TypeError, RuntimeError, struct.error) as error:
+        raise BadFile(f"{path.name}: is cut short or broken: {error}; export it again") from error
+    except ImageCms.PyCMSError as error:
+        raise BadFile(f"{path.name}: its colour profile is broken; save it as sRGB") from error
+
+
+def _header(path: Path) -> Image.Image:
+    try:
+        return Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise BadFile(f"{path.name}: {error}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise BadFile(f"{path.name}: {error}; make it smaller") from error
+    except UnidentifiedImageError as error:
         raise BadFile(
-            f"{path.name}: is not an image that can be read; save it as {', '.join(FORMATS[:3])}"
+            f"{path.name}: is not an image of a kind that is read; save it as PNG or JPEG"
         ) from error
-    with image:
-        width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise BadFile(
-                f"{path.name}: has {width}x{height} = {width * height / 1e6:.0f} megapixels; "
-                f"at most {MOST_PIXELS // 1_000_000} are taken: make it smaller"
-            )
-        if getattr(image, "is_animated", False) and image.format != "MPO":
-            raise BadFile(f"{path.name}: is animated; save one frame of it as PNG")
-        yield image
 
 
-def _srgb(image: Image.Image, path: Path) -> Image.Image:
-    """Return 8-bit RGB or RGBA in sRGB."""
-    if image.mode in {"I", "I;16", "I;16B", "F"}:  # 16 bits a channel: Pillow would clip, not scale
-        return image.point(lambda value: value / 256).convert("L").convert("RGB")
-    target = "RGBA" if image.has_transparency_data else "RGB"
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image.convert(target)
-    source = image if image.mode in {"CMYK", "L"} else image.convert(target)
+def _check_header(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise BadFile(
+            f"{name}: has {width}x{height} = {width * height / 1e6:.0f} megapixels; at most "
+            f"{MOST_PIXELS // 1_000_000} are taken: make it smaller"
+        )
+    # A phone's MPO is a JPEG followed by others, such as its depth map.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise BadFile(f"{name}: has several frames or pages; save one of them as PNG")
+    if image.mode == "F":
+        raise BadFile(f"{name}: has floating-point levels; save it as 8-bit PNG")
+
+
+def _srgb(image: Image.Image) -> Image.Image:
+    """Return the colours of an image as RGB in sRGB."""
+    if not image.info.get("icc_profile"):
+        return image.convert("RGB")
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+    stored = {"GRAY": "L", "CMYK": "CMYK"}.get(profile.profile.xcolor_space.strip(), "RGB")
     converted = ImageCms.profileToProfile(
-        source,
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        image.convert(stored),
+        profile,
         ImageCms.createProfile("sRGB"),
-        outputMode="RGB" if source.mode != "RGBA" else "RGBA",
+        # Keeps colours that both spaces have, where "perceptual" would move a brand's colour.
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
-    assert converted is not None
+    assert converted is not None  # None is for conversion in place
     return converted
-
-
-def _flat(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
-    if image.mode != "RGBA":
-        return image
-    flat = Image.new("RGB", image.size, ground)
-    flat.paste(image, mask=image.getchannel("A"))
-    return flat

@@ -1,0 +1,114 @@
+"""One clip from one picture, through a tiny random model of the production classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs.errors import BadInput, Interrupted, Rejected
+from gpu.video import ClipRequest, animate
+from gpu.weights import Weights
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return Weights(1)
+
+
+@pytest.fixture
+def request_(tiny_clip):
+    picture = Image.linear_gradient("L").convert("RGB")
+    return ClipRequest(
+        tiny_clip, picture, "orbit left", 96, 64, frames=9, steps=2, seed=7, max_tokens=64
+    )
+
+
+def test_a_clip_has_the_frames_and_size_asked_for(request_, weights):
+    """(frames, height, width, 3) bytes."""
+    clip = animate(request_, weights)
+    assert (clip.shape, clip.dtype) == ((9, 64, 96, 3), np.uint8)
+    assert clip.flags.c_contiguous
+
+
+def test_the_same_request_gives_the_same_bytes(request_, weights):
+    """Whatever was made between, and with the weights loaded afresh."""
+    first = animate(request_, weights)
+    animate(replace(request_, frames=5), weights)
+    assert (animate(request_, weights) == first).all()
+    assert (animate(request_, Weights(1)) == first).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 8}, {"prompt": "push in"}, {"steps": 3}, {"image": Image.new("RGB", (9, 9), "red")}],
+)
+def test_another_request_gives_another_clip(request_, weights, change):
+    """Seed, words, steps and picture all matter."""
+    assert (animate(replace(request_, **change), weights) != animate(request_, weights)).any()
+
+
+def test_the_picture_is_resized_straight(request_, weights):
+    """A picture of another shape is squeezed into the clip's, not cropped."""
+    picture = request_.image.resize((96, 64), Image.Resampling.LANCZOS)
+    squeezed = animate(replace(request_, image=picture), weights)
+    assert (animate(request_, weights) == squeezed).all()
+
+
+def test_every_step_is_told(request_, weights):
+    """Progress counts denoising steps."""
+    told = []
+    animate(replace(request_, steps=4), weights, on_step=lambda *step: told.append(step))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("decoded", [0, 1, 2])
+def test_a_cancel_ends_between_steps_or_groups_of_frames(request_, weights, decoded):
+    """Nine frames are three groups; each is a place to stop."""
+    groups = []
+    with weights.lease(request_.spec) as pipe:
+        hook = pipe.vae.decoder.register_forward_hook(lambda *_: groups.append(1))
+    asked = []
+    with pytest.raises(Interrupted):
+        animate(
+            request_,
+            weights,
+            cancelled=lambda: asked.append(1) or len(asked) > request_.steps + decoded,
+        )
+    hook.remove()
+    assert len(groups) == decoded
+
+
+def test_after_a_cancel_the_next_clip_is_right(request_, weights):
+    """A stopped autoencoder keeps no frames of the clip it was stopped in."""
+    first = animate(request_, weights)
+    answers = iter([False, False, False, True])
+    with pytest.raises(Interrupted):
+        animate(request_, weights, cancelled=lambda: next(answers))
+    assert (animate(request_, weights) == first).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"width": 100}, "100x64: both sides must be multiples of 16"),
+        ({"frames": 10}, r"10 frames: must be 4k \+ 1"),
+        ({"frames": 0}, r"0 frames: must be 4k \+ 1"),
+        ({"prompt": "slowly " * 99}, r"the prompt has \d+ tokens, the model reads 64"),
+    ],
+)
+def test_what_the_pipeline_would_round_or_cut_is_an_error(request_, weights, change, says):
+    """Nothing is changed in silence."""
+    with pytest.raises(BadInput, match=says):
+        animate(replace(request_, **change), weights)
+
+
+def test_broken_weights_are_found_by_their_numbers(request_):
+    """Weights that give no numbers are refused, not saved as black frames."""
+    weights = Weights(1)
+    with weights.lease(request_.spec) as pipe:
+        pipe.vae.decoder.conv_out.weight.data.fill_(float("nan"))
+    with pytest.raises(Rejected, match="not numbers"):
+        animate(request_, weights)
