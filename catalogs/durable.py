@@ -1,4 +1,4 @@
-"""What a commit stands on: fsync, file locks that end with their process, and a full disk told."""
+"""What a commit stands on: fsync, rename, locks that end with their process, a full disk told."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def _sync(file: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename `source`, now never to be written again, over `target`."""
+    source.chmod(0o444)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
 
 
 @contextmanager

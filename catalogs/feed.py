@@ -15,7 +15,7 @@ import duckdb
 
 from catalogs.migrations import sql
 from catalogs.record import Record, Review, Run
-from catalogs.store import Store, read
+from catalogs.store import Store
 from configs.errors import BadFile
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def _look_up(store: Store, name: str, batch: Batch) -> None:
         (batch.held if store.has(name) else batch.collected).append(record)
     except KeyError:
         with suppress(KeyError):
-            batch.reviews[name] = read(Review, store.reviews, name)
+            batch.reviews[name] = store.reviews.read(name)
 
 
 def index(connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:

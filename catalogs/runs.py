@@ -25,9 +25,8 @@ def write_run(folder: Path, run: Run) -> Path:
     with tempfile.TemporaryDirectory(prefix=".", dir=place) as desk:
         draft = Path(desk) / NAME
         draft.write_text(run.model_dump_json(indent=1), encoding="utf-8")
-        sync(draft)
+        sync([draft])
         draft.replace(place / NAME)
-    sync(place)
     return place
 
 

@@ -20,17 +20,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import ValidationError
-
-from catalogs.durable import locked, sync, telling_of_space
-from catalogs.node import Node, canonical
+from catalogs.durable import locked, move, sync, telling_of_space
+from catalogs.node import Node
 from catalogs.record import Asset, AssetKind, Place, Record, Review
+from catalogs.shelf import Shelf, identity
 from configs.base import Json
-from configs.errors import BadFile
-
-Told = TypeVar("Told", Record, Review)
+from configs.errors import BadFile, BadInput
 
 
 class Draft(Protocol):
@@ -66,21 +63,19 @@ class Store:
     def __init__(self, root: Path, on_point: Callable[[str], None] = lambda _: None) -> None:
         self.root = root
         self.at = on_point
-        self.assets, self.records, self.reviews = (
-            root / "assets",
-            root / "records",
-            root / "reviews",
-        )
-        self.archive, self.broken = root / "archive", root / "broken"
+        self.records = Shelf(root / "records", Record)
+        self.archive = Shelf(root / "archive", Record)
+        self.reviews = Shelf(root / "reviews", Review)
+        self.assets, self.broken = root / "assets", root / "broken"
         self.inbox, self.tmp, self.lock = root / "inbox", root / "tmp", root / "lock"
 
     def held(self) -> set[str]:
         """Return the keys of all finished nodes."""
-        return names_below(self.records)
+        return self.records.names()
 
     def has(self, key: str) -> bool:
         """Say whether the node `key` is finished."""
-        return named(self.records, key).exists()
+        return self.records.has(key)
 
     def asset_path(self, asset: Asset) -> Path:
         """Return where the bytes of `asset` lie."""
@@ -94,7 +89,7 @@ class Store:
             BadFile: where its record is damaged; it is moved aside and no longer held.
         """
         try:
-            return read(Record, self.records, key)
+            return self.records.read(key)
         except BadFile as error:
             raise self._set_aside(key, error) from None
 
@@ -105,7 +100,7 @@ class Store:
             KeyError: where the node was never finished.
             BadFile: where its record is damaged.
         """
-        return self.record(key) if self.has(key) else read(Record, self.archive, key)
+        return self.record(key) if self.has(key) else self.archive.read(key)
 
     def output(self, key: str, port: str) -> Path:
         """Return the asset that the node `key` gave at `port`.
@@ -152,16 +147,25 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
             return len(dead) + self._sweep_inbox()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep all others from beginning work while this goes on.
+
+        Raises:
+            BadInput: where work is going on already.
+        """
+        self.tmp.mkdir(parents=True, exist_ok=True)
+        with locked(self.lock, fcntl.LOCK_EX):
+            if any(in_use(folder) for folder in self.tmp.iterdir()):
+                raise BadInput(f"{self.root}: work is going on here; try again when it has ended")
+            yield
+
     def _sweep_inbox(self) -> int:
         """Remove entries whose record never came, unless a commit is under way."""
         if any(self.tmp.iterdir()):
             return 0
-        folders = (self.records, self.archive, self.reviews)
-        orphans = [
-            name
-            for name in self.waiting()
-            if not any(named(folder, name).exists() for folder in folders)
-        ]
+        shelves = (self.records, self.archive, self.reviews)
+        orphans = [name for name in self.waiting() if not any(shelf.has(name) for shelf in shelves)]
         self.seen(orphans)
         return len(orphans)
 
@@ -223,18 +227,24 @@ class Store:
         self.announce([key])
         with locked(self.lock, fcntl.LOCK_EX):
             if not self.has(key):
-                move(temporary, named(self.records, key))
+                self.records.take(temporary, key)
 
     def review(self, review: Review) -> str:
         """Keep what a person thought of an asset; return the review's id."""
-        name = hashlib.sha256(canonical(review.model_dump())).hexdigest()
+        name = identity(review)
         with self.workspace() as desk:
             temporary = desk / "review.json"
             temporary.write_text(review.model_dump_json(indent=1), encoding="utf-8")
             sync([temporary])
             self.announce([name])
-            move(temporary, named(self.reviews, name))
+            self.reviews.take(temporary, name)
         return name
+
+    def approved(self) -> set[str]:
+        """Return the SHA-256 of each asset whose latest review approves of it."""
+        told = [self.reviews.read(name) for name in self.reviews.names()]
+        latest = {one.asset: one for one in sorted(told, key=lambda one: one.reviewed)}
+        return {asset for asset, one in latest.items() if one.verdict == "approved"}
 
     def announce(self, names: Iterable[str]) -> None:
         """Leave an inbox entry for each record or review: the catalog is to look at it."""
@@ -248,8 +258,7 @@ class Store:
 
     def known(self) -> list[str]:
         """Return the names of all records and reviews."""
-        folders = (self.records, self.archive, self.reviews)
-        return sorted(set[str]().union(*map(names_below, folders)))
+        return sorted(self.records.names() | self.archive.names() | self.reviews.names())
 
     def seen(self, names: Iterable[str]) -> None:
         """Take `names` out of the inbox."""
@@ -257,49 +266,10 @@ class Store:
             (self.inbox / name).unlink(missing_ok=True)
 
     def _set_aside(self, key: str, why: object) -> BadFile:
-        path = named(self.records, key)
+        path = self.records.path(key)
         self.broken.mkdir(exist_ok=True)
         path.replace(self.broken / path.name)
         return BadFile(f"{why}; its record is now in {self.broken}: run again to remake it")
-
-
-def named(folder: Path, name: str) -> Path:
-    """Return where the record or review `name` lies in `folder`."""
-    return folder / name[:2] / f"{name}.json"
-
-
-def names_below(folder: Path) -> set[str]:
-    """Return the names of the records or reviews in `folder`."""
-    if not folder.exists():
-        return set()
-    with os.scandir(folder) as shards:
-        return {
-            name.removesuffix(".json")
-            for entry in shards
-            for name in os.listdir(entry.path)  # noqa: PTH208  (50,000 paths would cost 0.4 s)
-        }
-
-
-def read(declared: type[Told], folder: Path, name: str) -> Told:
-    """Return the record or review `name` of `folder`.
-
-    Raises:
-        KeyError: where there is none.
-        BadFile: where it is damaged.
-    """
-    path = named(folder, name)
-    try:
-        told = declared.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise KeyError(name) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadFile(f"{path}: {where}: {first['msg']}") from None
-    identity = told.recipe if isinstance(told, Record) else told.model_dump()
-    if hashlib.sha256(canonical(identity)).hexdigest() != name:
-        raise BadFile(f"{path}: what it says does not give its name")
-    return told
 
 
 def describe(draft: Draft) -> Asset:
@@ -318,13 +288,6 @@ def describe(draft: Draft) -> Asset:
         seconds=draft.seconds,
         suffix=draft.path.suffix,
     )
-
-
-def move(source: Path, target: Path) -> None:
-    """Rename `source`, now never to be written again, over `target`."""
-    source.chmod(0o444)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
 
 
 def in_use(folder: Path) -> bool:
