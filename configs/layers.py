@@ -53,6 +53,7 @@ class Layer:
 
     name: str
     assignments: Sequence[Assignment]
+    """Those for one stage only come last, so that they count."""
 
 
 @dataclass(slots=True)
@@ -153,7 +154,7 @@ class Layers:
     def _lay(self, matching: int, stage: str) -> Settings:
         values: dict[str, dict[str, Json]] = {kind: {} for kind in KINDS}
         for layer in self._layers(matching):
-            for assignment in sorted(layer.assignments, key=lambda a: a.only != ""):
+            for assignment in layer.assignments:
                 if assignment.sets(stage):
                     values[assignment.kind][assignment.name] = assignment.value
         return Settings(
@@ -191,30 +192,28 @@ class Reader:
     def read(self, marks: Marks, at: Place, prefix: str = "") -> list[Assignment]:
         """Read a mapping of settings, dotted or nested; a path set twice is wrong."""
         made: list[Assignment] = []
-        seen: dict[tuple[str, str], int] = {}
+        lines: dict[str, int] = {}
         for path, value in _flat(marks.value(at), (), prefix):
             if len(self.errors) >= MOST_TOLD:
                 break
-            place = (*at, *path)
-            stage, _, name = (prefix + ".".join(path)).partition(".")
+            place, full = (*at, *path), prefix + ".".join(path)
+            stage, _, name = full.partition(".")
             kind = self.stages.get(stage, "")
             if not kind or name not in KINDS[kind].model_fields:
-                full = f"{stage}.{name}" if name else stage
                 message = unknown("setting", full, paths(self.stages))
                 self.errors.append(marks.bad(place, message, key=True))
-            elif (stage, name) in seen:
-                message = f"is set on line {seen[stage, name]} already"
-                self.errors.append(marks.bad(place, message, key=True))
+                continue
+            try:
+                if full in lines:
+                    raise ValueError(f"is set on line {lines[full]} already")
+                checked = self._checked(kind, name, value)
+            except ValueError as error:
+                self.errors.append(marks.bad(place, str(error)))
             else:
-                seen[stage, name] = marks.at_key(place)[0]
+                lines[full] = marks.at_key(place)[0]
                 only = "" if stage == kind else stage
-                try:
-                    checked = self._checked(kind, name, value)
-                except ValueError as error:
-                    self.errors.append(marks.bad(place, str(error)))
-                else:
-                    made.append(Assignment(kind, name, checked, marks.where(place), only))
-        return made
+                made.append(Assignment(kind, name, checked, marks.where(place), only))
+        return sorted(made, key=lambda assignment: assignment.only != "")
 
     def _checked(self, kind: str, name: str, value: Json) -> Json:
         """Return the value as its field's type; ValueError says what is wrong with it."""

@@ -6,7 +6,7 @@ the home replaces the built-in row of that id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -73,15 +73,7 @@ class Library:
         if name not in self.pipelines:
             raise BadInput(unknown("pipeline", name, self.pipelines))
         pipeline, marks = load(self.pipelines[name], Pipeline)
-        errors = []
-        for index, stage in enumerate(pipeline.stages):
-            part = "stage" if stage.stage else "id"
-            if stage.kind not in Settings.model_fields:
-                message = unknown("stage", stage.kind, Settings.model_fields)
-                errors.append(marks.bad(("stages", index, part), message))
-            if stage.id in [other.id for other in pipeline.stages[:index]]:
-                message = f"{stage.id!r} is a stage's id already; give this one another"
-                errors.append(marks.bad(("stages", index, "id"), message))
+        errors = list(_stages_wrong(pipeline, marks))
         if errors:
             raise BadField.several(errors)
         return pipeline, marks
@@ -105,6 +97,22 @@ class Library:
                 if model not in fitting:
                     message = unknown(f"{makes} model", model, fitting)
                     raise self.rows["profiles", name].bad((name, makes), message)
+
+
+def _stages_wrong(pipeline: Pipeline, marks: Marks) -> Iterator[BadField]:
+    seen: set[str] = set()
+    for index, stage in enumerate(pipeline.stages):
+        if stage.kind not in Settings.model_fields:
+            part = "stage" if stage.stage else "id"
+            message = unknown("stage", stage.kind, Settings.model_fields)
+            yield marks.bad(("stages", index, part), message)
+        elif stage.id in seen:
+            message = f"{stage.id!r} is a stage's id already; give this one another"
+            yield marks.bad(("stages", index, "id"), message)
+        elif stage.id in Settings.model_fields and stage.id != stage.kind:
+            message = f"{stage.id!r} is another stage's word; write `id: NAME, stage: {stage.kind}`"
+            yield marks.bad(("stages", index, "id"), message)
+        seen.add(stage.id)
 
 
 def _rows(

@@ -24,9 +24,13 @@ class PipelineStage(Declaration):
     """The stage's word; a second use of a stage is written `id: NAME, stage: keyframe`."""
     stage: Slug | None = None
     per: Scope = "shot"
+    """Whether it is made once for a shot, for each shape, or for each delivery."""
     in_: dict[str, str | FirstOf] = Field(default={}, alias="in")
+    """Where each input port comes from: `STAGE.PORT` or `product.image`."""
     with_: dict[str, Json] = Field(default={}, alias="with")
+    """Settings of this stage, the lowest layer above the defaults."""
     when: str | None = None
+    """An expression; where it does not hold, the stage is left out."""
 
     @property
     def kind(self) -> str:
@@ -38,4 +42,4 @@ class Pipeline(Declaration):
     """The stages, in any order: the wiring decides."""
 
     description: str = ""
-    stages: tuple[PipelineStage, ...] = Field(min_length=1)
+    stages: tuple[PipelineStage, ...] = Field(min_length=1, max_length=64)

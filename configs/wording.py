@@ -49,6 +49,7 @@ _WANTED = {
     "less_than": "a number below {lt}",
     "multiple_of": "a multiple of {multiple_of}",
     "too_short": "at least {min_length} item",
+    "too_long": "at most {max_length} items",
     "string_too_long": "at most {max_length} characters",
 }
 
