@@ -82,11 +82,11 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     """Animate each node's picture into a visually lossless master clip."""
     from gpu.video import ClipRequest, animate
     from gpu.weights import shared
-    from tasks.model import weights_spec
+    from tasks.model import facts, weights_spec
 
     weights = shared(studio.budget_gb)
     for node in nodes:
-        started, before = time.perf_counter(), weights.stats()
+        started, loaded = time.perf_counter(), weights.stats().seconds
         params: dict[str, Any] = dict(node.params)
         fps, _ = params.pop("fps"), params.pop("motion")
         frames = animate(
@@ -106,7 +106,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
             node,
             {"clip": Draft(path, "clip", "video/mp4", width, height, count, fps, count / fps)},
             time.perf_counter() - started,
-            {"load_seconds": weights.stats().seconds - before.seconds},
+            facts(node, weights.stats().seconds - loaded),
         )
 
 

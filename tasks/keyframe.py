@@ -74,11 +74,11 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     """Draw each node's picture as a PNG with nothing in it but pixels."""
     from gpu.image import PictureRequest, draw
     from gpu.weights import shared
-    from tasks.model import weights_spec
+    from tasks.model import facts, weights_spec
 
     weights = shared(studio.budget_gb)
     for node in nodes:
-        started, before = time.perf_counter(), weights.stats()
+        started, loaded = time.perf_counter(), weights.stats().seconds
         params: dict[str, Any] = dict(node.params)
         picture = draw(
             PictureRequest(spec=weights_spec(node, studio), **params),
@@ -92,7 +92,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
             node,
             {"image": Draft(path, "image", "image/png", picture.width, picture.height)},
             time.perf_counter() - started,
-            {"load_seconds": weights.stats().seconds - before.seconds},
+            facts(node, weights.stats().seconds - loaded),
         )
 
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from catalogs.store import Store
+from configs.campaign import Brand, Campaign, Product
+from configs.home import Home
+from configs.model import Model
+from configs.settings import Settings
 from gpu.weights import WeightsSpec
+from tasks.stage import Cell, Studio
 
 SHIPPED = Path(__file__).parent.parent / "gpu" / "mini" / "weights"
 
@@ -15,6 +21,63 @@ SHIPPED = Path(__file__).parent.parent / "gpu" / "mini" / "weights"
 def mini_picture():
     """The shipped picture model, as a recipe."""
     return WeightsSpec(SHIPPED / "image", "ZImagePipeline", "mini-picture", "bfloat16", "cpu")
+
+
+@pytest.fixture
+def cell():
+    """Make the cell of one shot: `cell(model, settings={...}, **fields)`."""
+
+    def make(model, settings=None, **fields):
+        campaign = Campaign(
+            name="test", brand=Brand(name="B"), products=(Product(id="p", name="mug"),),
+            deliveries=("douyin",),
+        )  # fmt: skip
+        defaults = {
+            "campaign": campaign,
+            "product": campaign.products[0],
+            "shot": "p/2026-03-02",
+            "seed": 77,
+            "settings": Settings.model_validate(settings or {}),
+            "texts": {"prompt": "a red mug"},
+            "pictures": {},
+            "inputs": {},
+            "aspect": "square",
+            "model": model,
+        }
+        return Cell(**{**defaults, **fields})
+
+    return make
+
+
+@pytest.fixture
+def studio(tmp_path):
+    """Make the studio of an empty home: `studio(models, **fields)`."""
+
+    def make(models, **fields):
+        home = Home(tmp_path / "home")
+        return Studio(home, Store(home.store), models, budget_gb=1, **fields)
+
+    return make
+
+
+@pytest.fixture
+def picture_model():
+    """The shipped picture model, at a size that is quick to draw."""
+    sizes = {"portrait": (64, 96), "square": (64, 64), "landscape": (96, 64)}
+    return Model(
+        makes="picture", pipeline="ZImagePipeline", folder="image", shipped=True, dialect="mini",
+        sizes=sizes, steps=2, max_steps=20, max_tokens=128,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def clip_model():
+    """The tiny clip model, as models.yaml would say it."""
+    sizes = {"portrait": (64, 96), "square": (64, 64), "landscape": (96, 64)}
+    return Model(
+        makes="clip", pipeline="WanImageToVideoPipeline", folder="tiny", dialect="wan",
+        sizes=sizes, steps=2, max_steps=20, max_tokens=64, frames=9, max_frames=33, fps=16,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
