@@ -24,7 +24,7 @@ from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Stu
 from tasks.still import StillFile, stamp_of
 
 ENCODERS = 4
-"""At once: four 1080-class x264 encoders and their lookahead take 0.9 GB together."""
+"""At once: four 1080-class x264 encoders and their lookahead take 0.6 GB together."""
 
 MOST_PASSES = 4
 """A clip is played forth and back at most twice; more is tiresome to watch."""
@@ -110,7 +110,7 @@ def _passes(cell: Cell, delivery: Delivery, clip: Photo) -> int:
         )
     if seconds >= delivery.min_seconds:
         return 1
-    passes = math.ceil((delivery.min_seconds * clip.fps - 1) / (clip.frames - 1))
+    passes = math.ceil((delivery.min_seconds * clip.fps - 1) / max(1, clip.frames - 1))
     if passes > MOST_PASSES:
         raise BadPlan(
             f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes no less "
@@ -154,6 +154,8 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
             yield from _still(node, studio, workspace, failures)
     for batch in _batches(nodes):
         yield from _clips(batch, studio, workspace, failures)
+    if len(failures) == 1:
+        raise failures[0]
     if failures:
         kind = Passing if any(isinstance(error, Passing) for error in failures) else StageFailed
         raise kind("; ".join(map(str, failures)))

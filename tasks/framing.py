@@ -24,8 +24,8 @@ NEIGHBOUR = 0.70
 SHRINK = 8
 """The ground is blurred at an eighth of the size, where that costs nearly nothing."""
 
-BLUR = 0.04
-"""Its standard deviation as a share of the short side: 43 pixels in a frame 1080 wide."""
+BLUR = 0.06
+"""Its standard deviation as a share of the short side: 65 pixels in a frame 1080 wide."""
 
 
 class Framing(Declaration):
