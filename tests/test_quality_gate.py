@@ -40,6 +40,12 @@ def lipstick(drawn):
     return drawn("red lipstick on marble, white background", 5)
 
 
+@pytest.fixture(scope="module")
+def small(lipstick):
+    """Half as large: clips of it are quick to write."""
+    return lipstick.resize((SIDE // 2, SIDE // 2), Image.Resampling.BOX)
+
+
 @pytest.fixture
 def clip(tmp_path):
     """Write frames as a master clip."""
@@ -127,51 +133,53 @@ def test_a_random_model_makes_no_picture(tiny_clip, clip):
         check_clip(clip(list(animate(request, WEIGHTS))), moves=True)
 
 
-def test_a_gentle_push_in_moves(lipstick, clip):
+def test_a_gentle_push_in_moves(small, clip):
     """Three per cent closer at the end is a motion."""
-    check_clip(clip(list(zoomed(lipstick, 0.03))), moves=True)
+    check_clip(clip(list(zoomed(small, 0.03))), moves=True)
 
 
-def test_a_frozen_clip_is_refused(lipstick, clip):
+def test_a_frozen_clip_is_refused(small, clip):
     """A picture repeated is no clip, whatever the encoder made of it."""
-    frames = [np.asarray(lipstick)] * 9
+    frames = [np.asarray(small)] * 9
     with pytest.raises(Rejected, match=r"does not move: it changes by 0\.\d levels, under 3"):
         check_clip(clip(frames), moves=True)
 
 
-def test_flicker_is_no_motion(lipstick, clip):
+def test_flicker_is_no_motion(small, clip):
     """Brightness that wavers and grain that crawls leave the picture where it is."""
     rng = np.random.default_rng(0)
-    still = np.asarray(lipstick).astype(float)
-    frames = [still + rng.normal(0, 2) + rng.normal(0, 3, (SIDE, SIDE, 1)) for _ in range(9)]
+    still = np.asarray(small).astype(float)
+    frames = [
+        still + rng.normal(0, 2) + rng.normal(0, 3, (SIDE // 2, SIDE // 2, 1)) for _ in range(9)
+    ]
     with pytest.raises(Rejected, match="does not move"):
         check_clip(clip([frame.clip(0, 255).astype(np.uint8) for frame in frames]), moves=True)
 
 
-def test_a_static_shot_may_stand_still(lipstick, clip):
+def test_a_static_shot_may_stand_still(small, clip):
     """`motion: static` asks for just that."""
-    check_clip(clip([np.asarray(lipstick)] * 9), moves=False)
+    check_clip(clip([np.asarray(small)] * 9), moves=False)
 
 
 @pytest.mark.parametrize("number", [0, 4, 8])
-def test_one_broken_frame_spoils_a_clip(lipstick, clip, number):
+def test_one_broken_frame_spoils_a_clip(small, clip, number):
     """Each frame is looked at, and named."""
-    frames = list(zoomed(lipstick, 0.1))
+    frames = list(zoomed(small, 0.1))
     frames[number] = np.zeros_like(frames[number])
     with pytest.raises(Rejected, match=f"frame {number} is black"):
         check_clip(clip(frames), moves=True)
 
 
-def test_missing_frames_are_counted(lipstick, clip):
+def test_missing_frames_are_counted(small, clip):
     """A clip shorter than planned is refused."""
-    draft = clip(list(zoomed(lipstick, 0.1)))
+    draft = clip(list(zoomed(small, 0.1)))
     with pytest.raises(Rejected, match="has 9 of 33 frames"):
         check_clip(replace(draft, frames=33), moves=True)
 
 
-def test_a_file_that_is_no_clip_is_refused(lipstick, clip):
+def test_a_file_that_is_no_clip_is_refused(small, clip):
     """A clip cut short cannot be played."""
-    draft = clip(list(zoomed(lipstick, 0.1)))
+    draft = clip(list(zoomed(small, 0.1)))
     draft.path.write_bytes(draft.path.read_bytes()[:900])
     with pytest.raises(Rejected, match="cannot be played"):
         check_clip(draft, moves=True)
@@ -224,9 +232,9 @@ def test_the_gate_leaves_alone_what_no_model_made(tmp_path):
     gate(made(path, "a", "watermark", model=""))
 
 
-def test_the_gate_knows_a_static_shot(lipstick, clip):
+def test_the_gate_knows_a_static_shot(small, clip):
     """The node's motion says whether its clip must move."""
-    draft = clip([np.asarray(lipstick)] * 9)
+    draft = clip([np.asarray(small)] * 9)
     for motion, refused in (("static", False), ("pan-left", True)):
         node = Node(Address("animate", "a"), "animate", 1, {"motion": motion}, model="m")
         if refused:
