@@ -6,18 +6,21 @@ and besides them what moves. Which variants a shot gets is `configs/deck.py`'s t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from configs.base import Declaration, Json, Language, Words
-from configs.errors import BadInput
+from configs.errors import BadField, BadInput
 from configs.fill import load
+from configs.marks import Marks
+from configs.phrases import phrases
+from configs.sandbox import BadTemplate, names_in
 from configs.wording import unknown
 
 Part = Literal["subject", "action", "scene", "light", "style"]
@@ -38,6 +41,8 @@ Move = Literal[
 ]
 Slot = Literal["surface", "backdrop", "light_side", "light_warmth", "camera", "props"]
 """What a part fixes besides its sentence; the names are those of a small model's grammar."""
+NAMES = frozenset({"item", "colour", "product", "day", "shot", "campaign", "axes"})
+"""What every sentence may mention; `surface`, `backdrop`, `light_side` only beside their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +52,23 @@ class Option:
     text: Words
     words: Mapping[str, str] = field(default_factory=dict)
     """Ids by slot, as in words.yaml."""
+    place: tuple[str | int, ...] = ()
+    """Where its sentence stands in the template's file."""
 
 
-class Variant(Declaration):
-    """One way to say a part; lists of words make one option each."""
+class Variant(Words):
+    """One way to say a part, as Jinja2 templates; lists of words make one option each."""
 
-    zh: str
-    en: str
     words: dict[Slot, str | tuple[str, ...]] = {}
 
-    def options(self) -> tuple[Option, ...]:
+    def options(self, *place: str | int) -> tuple[Option, ...]:
         """Return an option for each combination of its words."""
         text = Words(zh=self.zh, en=self.en)
         lists = [(value,) if isinstance(value, str) else value for value in self.words.values()]
         slots = [str(slot) for slot in self.words]
-        return tuple(Option(text, dict(zip(slots, each, strict=True))) for each in product(*lists))
+        return tuple(
+            Option(text, dict(zip(slots, each, strict=True)), place) for each in product(*lists)
+        )
 
 
 Variants = tuple[Variant, ...]
@@ -96,14 +103,28 @@ class Template(Declaration):
     )
     """How words in the picture are asked for; quoted verbatim."""
 
+    _marks: Marks | None = PrivateAttr(default=None)
+
     @cached_property
     def options(self) -> Mapping[str, tuple[Option, ...]]:
         """The options of each part, and of `motion`."""
-        lists = {part: getattr(self.parts, part) for part in PARTS} | {"motion": self.motion}
-        return {
-            part: tuple(option for variant in variants for option in variant.options())
-            for part, variants in lists.items()
-        }
+        found: dict[str, tuple[Option, ...]] = {}
+        for place, variant in self.variants():
+            part = str(place[-2])
+            found[part] = found.get(part, ()) + variant.options(*place)
+        return found
+
+    def variants(self) -> Iterator[tuple[tuple[str | int, ...], Variant]]:
+        """Yield every variant with its place in the file."""
+        for part in PARTS:
+            for index, variant in enumerate(getattr(self.parts, part)):
+                yield ("parts", part, index), variant
+        for index, variant in enumerate(self.motion):
+            yield ("motion", index), variant
+
+    def where(self, *path: str | int) -> str:
+        """Return `FILE:LINE` of one of its values."""
+        return self._marks.where(path) if self._marks else f"prompts/{self.id}.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +167,47 @@ def load_template(name: str, folders: Sequence[Path]) -> Template:
 
     Raises:
         BadInput: where none has it.
-        BadField: where it is wrong; a sentence that is no template included.
+        BadField: naming all that is wrong with it: its form, a sentence that is no template or
+            names what a template cannot see, a word that words.yaml does not know.
     """
     for folder in folders:
         file = folder / f"{name}.yaml"
         if file.exists():
-            return load(file, Template)[0]
-    raise BadInput(unknown("prompt template", name, names_in(folders)))
+            template, marks = load(file, Template)
+            errors = [marks.bad(path, message) for path, message in _faults(template, name)]
+            if errors:
+                raise BadField.several(errors)
+            template._marks = marks
+            return template
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+    raise BadInput(unknown("prompt template", name, known))
 
 
-def names_in(folders: Sequence[Path]) -> list[str]:
-    """Return the names of all templates."""
-    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+def _faults(template: Template, name: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what is wrong with a well-formed template: path and message."""
+    if template.id != name:
+        yield ("id",), f"{template.id!r} is not the file's name; write {name}"
+    for language in ("zh", "en"):
+        yield from _sentence(("text", language), template.text.say(language), {"text"})
+    for place, variant in template.variants():
+        if not (variant.zh and variant.en):
+            yield place, "wants the sentence in both languages, `zh: …` and `en: …`"
+        yield from _sentence((*place, "zh"), variant.zh, set(variant.words))
+        yield from _sentence((*place, "en"), variant.en, set(variant.words))
+        for slot, value in variant.words.items():
+            known = phrases().slot(slot)
+            for word in (value,) if isinstance(value, str) else value:
+                if known and word not in known:
+                    yield (*place, "words", slot), unknown(slot, word, known)
+
+
+def _sentence(
+    place: tuple[str | int, ...], source: str, own: Collection[str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    try:
+        strangers = names_in(source) - NAMES - {*own}
+    except BadTemplate as error:
+        yield place, str(error)
+        return
+    for name in sorted(strangers):
+        yield place, unknown("name", name, [*NAMES, *own])

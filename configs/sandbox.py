@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -107,6 +107,16 @@ def compiled(source: str) -> Template:
         raise BadTemplate("is nested too deeply") from None
 
 
+def names_in(source: str) -> set[str]:
+    """Return the names that `source` wants to be given.
+
+    Raises:
+        BadTemplate: as `compiled`.
+    """
+    compiled(source)
+    return meta.find_undeclared_variables(_ENVIRONMENT.parse(source)) - {"range"}
+
+
 def _check(node: nodes.Node, loops: int) -> None:
     if not isinstance(node, _NODES):
         raise BadTemplate(f"`{type(node).__name__.lower()}` is not allowed here", node.lineno)
@@ -129,6 +139,25 @@ def render(source: str, variables: Mapping[str, object]) -> str:
     """
     if "{" not in source:
         return source
+    wanted = _wanted(source)
+    given = tuple((name, variables.get(name)) for name in wanted)
+    if all(type(value) is str for _, value in given):
+        return _filled(source, given)
+    return _fill(source, variables)
+
+
+@lru_cache(maxsize=4096)
+def _wanted(source: str) -> tuple[str, ...]:
+    return tuple(sorted(names_in(source)))
+
+
+@lru_cache(maxsize=4096)
+def _filled(source: str, given: tuple[tuple[str, object], ...]) -> str:
+    """Fill in plain words: the same few, in a campaign of 10,000 shots."""
+    return _fill(source, dict(given))
+
+
+def _fill(source: str, variables: Mapping[str, object]) -> str:
     template = compiled(source)
     parts: list[str] = []
     size = 0

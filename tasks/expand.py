@@ -7,34 +7,50 @@ All of it is decided at plan time; running the stage only writes it down.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal
 
 from catalogs.node import Node, canonical
-from configs.base import Language, Words
+from configs.base import Json, Language
 from configs.campaign import AxisValue, Campaign, Product
-from configs.colour import natural
-from configs.deck import deal
-from configs.errors import BadInput, BadPlan
 from configs.festivals import Day
 from configs.model import Model
 from configs.phrases import phrases
-from configs.prompt import Intent, Move, Option, Template
-from configs.sandbox import BadTemplate, holds, render
+from configs.prompt import Intent, Move, Template
 from configs.settings import Settings
 from configs.tokens import ESTIMATE, Counter, check_tokens
 from configs.vocabulary import Vocabulary
 from tasks import dialects
-from tasks.dialects import Known
+from tasks.intent import Teller, Where
 from tasks.stage import Cell, Decision, Draft, Made, Stage, Studio
 from tasks.views import view
 
-Where = Callable[..., str]
-"""`where("prompt", "when", 0, "if")` says FILE:LINE of that field of the campaign file."""
+_TRIES = 64
+_JUMP = 367 * 101
+"""Past the ranks of the days around, so that a shot drawn again does not push its neighbours."""
+_KEPT = re.compile(r'"[^"]+"|\d+(?:[.,:]\d+)*')
+"""Words to be drawn, and numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A prompt that a language model is asked to write out more fully."""
+
+    key: str
+    expander: Literal["endpoint", "local"]
+    port: Literal["picture", "motion"]
+    language: Language
+    text: str
+    """The template's words, which stand where the language model fails."""
+    keep: tuple[str, ...]
+    """What its answer must hold verbatim."""
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,8 @@ class Expanded:
     intent: Intent
     template: str
     notes: tuple[str, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    """What resolve asks a language model; none where templates alone write the prompts."""
 
     def said(self) -> dict[str, str]:
         """Return the texts and the intent as JSON: the texts of the stage's own `Cell`."""
@@ -86,7 +104,8 @@ def expand_shot(
         picture_model: The model of the keyframe stage; its dialect words the picture.
         clip_model: The model of the animate stage; its dialect words the motion.
         vocabulary: Of the `mini` models; None where none is used.
-        expansions: What a language model made of the prompts, by key.
+        expansions: What a language model made of earlier `wishes`, by key
+            (`tasks.expanders.fulfil`).
         taken: Picture prompts that the product's earlier shots already have; another is drawn.
         counters: Token counters by model folder; an estimate where left out.
         where: Says FILE:LINE of a field of the campaign file, for errors.
@@ -95,209 +114,76 @@ def expand_shot(
         BadPlan: where a template cannot be filled in, the product is nothing the model knows, or
             a prompt is longer than its model reads.
     """
-    teller = _Teller(campaign, product, day, axes, seed, template, settings.animate.motion, where)
+    names = view(
+        campaign=campaign,
+        product=product,
+        day=day,
+        axes=axes,
+        seed=seed,
+        language=campaign.prompt.language,
+    )
+    teller = Teller(campaign, product, day, template, names, settings.animate.motion, where)
     for turn in range(_TRIES):
         intent = teller.intent(rank + _JUMP * turn)
-        picture = _picture(intent, product, picture_model, vocabulary)
+        picture = dialects.picture(intent, product, picture_model, vocabulary, turn)
         if picture not in taken:
             break
-    motion = _motion(intent, clip_model, vocabulary)
-    counters = counters or {}
-    check_tokens(picture, picture_model, counters.get(picture_model.folder, ESTIMATE))
-    check_tokens(motion, clip_model, counters.get(clip_model.folder, ESTIMATE))
-    return Expanded(
-        texts={"picture": picture, "motion": motion},
-        motion=intent.move,
-        intent=intent,
-        template=template.id,
-        notes=_notes(intent, product, picture_model, repeats=picture in taken),
-    )
+    texts = {"picture": picture, "motion": dialects.motion(intent, clip_model, vocabulary)}
+    models = {"picture": picture_model, "motion": clip_model}
+    wishes = _wishes(texts, models, intent, template, campaign, settings.expand.expander, seed)
+    notes = [*_notes(intent, product, picture_model)]
+    for wish in wishes:
+        written = (expansions or {}).get(wish.key, "")
+        texts[wish.port] = written or wish.text
+        if not written:
+            why = (expansions or {}).get(f"{wish.key}/why", "not asked yet")
+            notes.append(f"{wish.port}: the template's words stand: {why}")
+    for port, model in models.items():
+        check_tokens(texts[port], model, (counters or {}).get(model.folder, ESTIMATE))
+    return Expanded(texts, intent.move, intent, template.id, tuple(notes), wishes)
 
 
-def _notes(intent: Intent, product: Product, model: Model, *, repeats: bool) -> tuple[str, ...]:
-    mini = model.dialect == "mini"
-    said = {
-        "an own photo: no picture is drawn": product.image is not None,
-        "the small model draws no lettering: prompt.text is left out": mini and bool(intent.text),
-        "repeats another shot's prompt: the template has too few variants": repeats,
-    }
-    return tuple(note for note, true in said.items() if true)
-
-
-@dataclass(frozen=True, slots=True)
-class _Teller:
-    """Turns a rank into an intent: deals the variants and fills in their blanks."""
-
-    campaign: Campaign
-    product: Product
-    day: Day
-    axes: Mapping[str, AxisValue]
-    seed: int
-    template: Template
-    move: str
-    where: Where
-
-    def intent(self, rank: int) -> Intent:
-        """Return what the shot of `rank` is to show."""
-        language = self.campaign.prompt.language
-        seed = f"{self.campaign.seed}\n{self.product.id}\n{self.template.id}"
-        dealt = deal(self._decks(), seed, rank)
-        moves = {"move": self.template.moves}
-        names = view(
-            campaign=self.campaign,
-            product=self.product,
-            day=self.day,
-            axes=self.axes,
-            seed=self.seed,
-            language=language,
-        )
-        colour = self._colour(language)
-        item = _item(self.product, colour, language)
-        names |= {"colour": colour, "item": item}
-        additions = self._additions(names)
-        words = {slot: id_ for card in dealt.values() for slot, id_ in card.words.items()}
-        festival = self.day.festival
-        if festival and any(festival.props.say(language) in text for text in additions):
-            words |= festival.words
-        names |= _named(words, language)
-        text = self._own("text", names)
-        said = {
-            part: self._own(part, names)
-            if getattr(self.campaign.prompt, part, None)
-            else self._render(card.text.say(language), names, part)
-            for part, card in dealt.items()
-        }
-        return Intent(
-            template=self.template.id,
-            language=language,
-            product=self.product.name.say(language),
-            item=item,
-            colour=colour,
-            **said,
-            move=deal(moves, seed, rank)["move"]
-            if self.move == "auto"
-            else cast("Move", self.move),
-            text=text,
-            lettering=text
-            and self._render(self.template.text.say(language), {"text": text}, "text"),
-            festival=festival.name.say(language) if festival else "",
-            additions=additions,
-            words=words,
-        )
-
-    def _decks(self) -> dict[str, Sequence[Option]]:
-        """Return the cards of each part; one blank card for a part the campaign writes itself."""
-        own = self.campaign.prompt
-        return {
-            part: (_BLANK,) if getattr(own, part, None) else self.template.options[part]
-            for part in _DECKS
-        }
-
-    def _own(self, part: str, names: Mapping[str, object]) -> str:
-        source = getattr(self.campaign.prompt, part) or ""
-        return self._filled(source, names, "prompt", part)
-
-    def _additions(self, names: Mapping[str, object]) -> tuple[str, ...]:
-        added = []
-        for index, condition in enumerate(self.campaign.prompt.when):
-            try:
-                met = holds(condition.if_, names)
-            except BadTemplate as error:
-                place = self.where("prompt", "when", index, "if")
-                raise BadPlan(f"{place}: prompt.when[{index}].if: {error}") from None
-            if met:
-                added.append(self._filled(condition.add, names, "prompt", "when", index, "add"))
-        return tuple(text for text in added if text)
-
-    def _filled(self, source: str, names: Mapping[str, object], *path: str | int) -> str:
-        try:
-            return render(source, names)
-        except BadTemplate as error:
-            field = ".".join(map(str, path))
-            raise BadPlan(f"{self.where(*path)}: {field}: {error}") from None
-
-    def _render(self, source: str, names: Mapping[str, object], part: str) -> str:
-        try:
-            return render(source, names)
-        except BadTemplate as error:
-            raise BadPlan(f"prompts/{self.template.id}.yaml: {part}: {error}") from None
-
-    def _colour(self, language: Language) -> str:
-        if self.product.colour is None:
-            return ""
-        try:
-            words = natural(self.product.colour)
-        except BadInput as error:
-            place = self.where("products", self.campaign.products.index(self.product), "colour")
-            raise BadPlan(f"{place}: colour: {error}") from None
-        return words.zh if language == "zh" else words.en
-
-
-_BLANK = Option(Words())
-_DECKS = ("scene", "light", "style", "action", "subject", "motion")
-"""Fastest first: what a viewer would notice the repetition of."""
-_TRIES = 64
-_JUMP = 367 * 101
-"""Past the ranks of the days around, so that a shot drawn again does not push its neighbours."""
-
-
-def _item(product: Product, colour: str, language: Language) -> str:
-    """Return the product's name with its colour and material, each once."""
-    name = product.name.say(language)
-    material = product.material or ""
-    made = name if material in name else f"{material}{'' if language == 'zh' else ' '}{name}"
-    if not colour or colour.casefold() in name.casefold():
-        return made
-    return f"{colour}的{made}" if language == "zh" else f"{colour} {made}"
-
-
-def _named(words: Mapping[str, str], language: Language) -> dict[str, str]:
-    """Return the phrases for the words that sentences mention."""
-    known = phrases()
-    return {
-        slot: getattr(known, slot)[words[slot]].say(language)
-        for slot in ("surface", "backdrop", "light_side")
-        if slot in words
-    }
-
-
-def _picture(intent: Intent, product: Product, model: Model, vocabulary: Vocabulary | None) -> str:
-    if model.dialect != "mini":
-        return dialects.z_image_picture(intent)
-    if vocabulary is None:
-        raise BadPlan(f"the model in {model.folder!r} speaks `mini` but has no vocabulary.json")
-    known = _known(product, vocabulary)
-    if known is not None:
-        return dialects.mini_picture(intent, known, vocabulary)
+def _notes(intent: Intent, product: Product, model: Model) -> Iterator[str]:
     if product.image is not None:
-        return intent.item
-    kinds = ", ".join(term.id for term in vocabulary.products)
-    raise BadPlan(
-        f"products: {product.id}: {intent.product!r} is nothing the small model has seen; write "
-        f"its `kind` (one of {kinds}), give an own photo as `image`, or use a larger profile"
-    )
+        yield "an own photo: no picture is drawn"
+    elif model.dialect == "mini" and intent.text:
+        yield "the small model draws no lettering: prompt.text is left out"
 
 
-def _known(product: Product, vocabulary: Vocabulary) -> Known | None:
-    names = (product.name.zh, product.name.en)
-    kind = vocabulary.find("products", *names)
-    if product.kind is not None:
-        kind = vocabulary.term("products", product.kind) or vocabulary.find(
-            "products", product.kind
+def _wishes(
+    texts: Mapping[str, str],
+    models: Mapping[str, Model],
+    intent: Intent,
+    template: Template,
+    campaign: Campaign,
+    expander: Literal["template", "endpoint", "local"],
+    seed: int,
+) -> tuple[Wish, ...]:
+    """Return what to ask of a language model; small models only know their own words."""
+    if expander == "template":
+        return ()
+    phrase = phrases().move[intent.move].say(intent.language)
+    names = (campaign.brand.name, *campaign.brand.words, intent.product, intent.colour, phrase)
+    made = []
+    for port in ("picture", "motion"):
+        text = texts[port]
+        if models[port].shipped or models[port].dialect == "mini":
+            continue
+        keep = dict.fromkeys(
+            [*(name for name in names if name and name in text), *_KEPT.findall(text)]
         )
-    if kind is None:
-        return None
-    if product.colour is None:
-        colour = vocabulary.find("colours", *names)
-    else:
-        colour = vocabulary.term("colours", natural(product.colour, vocabulary.colours).id)
-    return Known(kind, colour, vocabulary.find("materials", product.material or "", *names))
-
-
-def _motion(intent: Intent, model: Model, vocabulary: Vocabulary | None) -> str:
-    if vocabulary is not None and (model.shipped or model.dialect == "mini"):
-        return dialects.mini_motion(intent, vocabulary)
-    return dialects.wan_motion(intent)
+        asked: list[Json] = [
+            template.id,
+            template.version,
+            port,
+            intent.language,
+            text,
+            [*keep],
+            seed,
+        ]
+        key = hashlib.sha256(canonical(asked)).hexdigest()
+        made.append(Wish(key, expander, port, intent.language, text, tuple(keep), seed))
+    return tuple(made)
 
 
 def decide(cell: Cell) -> Decision:
