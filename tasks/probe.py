@@ -22,8 +22,8 @@ FOLDERS = frozenset({b"mdia", b"minf", b"stbl", b"edts"})
 """Boxes inside a track that hold other boxes."""
 
 CHROMA = ("gray", "yuv420p", "yuv422p", "yuv444p")
-HIGH_PROFILES = frozenset({100, 110, 122, 144})
-"""Profiles of H.264 whose configuration says how colour is sampled; all others are 4:2:0."""
+PLAIN_PROFILES = frozenset({66, 77, 88})
+"""Profiles of H.264 that are always 4:2:0; the configuration of all others says how it is."""
 
 BT709 = (1, 1, 1)
 
@@ -141,7 +141,7 @@ def _picture(descriptions: bytes) -> dict[str, Any]:
 
 def _pixel_format(configuration: bytes) -> str:
     """Return it from the decoder configuration, which stands behind the parameter sets."""
-    if configuration[1] not in HIGH_PROFILES:
+    if configuration[1] in PLAIN_PROFILES:
         return "yuv420p"
     at = 5
     for mask in (0x1F, 0xFF):
