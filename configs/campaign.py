@@ -119,7 +119,10 @@ class Campaign(Declaration):
     brand: Brand
     calendar: Calendar = Calendar()
     products: Annotated[tuple[Product, ...], Field(min_length=1)]
-    matrix: dict[str, Literal["all"] | tuple[AxisValue, ...]] = {"product": "all", "day": "all"}
+    matrix: Annotated[dict[str, Literal["all"] | tuple[AxisValue, ...]], Field(max_length=8)] = {
+        "product": "all",
+        "day": "all",
+    }
     """The axes whose product is the list of shots; `day` takes weekdays (`mon`) or ISO dates."""
     prompt: Prompt = Prompt()
     deliveries: Annotated[tuple[Slug, ...], Field(min_length=1)]

@@ -14,7 +14,7 @@ KeyreelError            anything below; exit code 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 MOST_SHOWN = 20
 """A message stays on one screen."""
@@ -39,24 +39,34 @@ class BadField(BadInput):
     """
 
     def __init__(
-        self, message: str, *, file: str, line: int = 0, column: int = 0, field: str = ""
+        self, message: str, file: str, line: int = 0, column: int = 0, field: str = ""
     ) -> None:
-        self.file, self.line, self.column, self.field = file, line, column, field
-        where = ":".join(str(part) for part in (file, line, column) if part)
-        self.errors: tuple[BadField, ...] = (self,)
-        """All that is wrong with the file, in its order; at least this error."""
-        super().__init__(f"{where}: {field}: {message}" if field else f"{where}: {message}")
+        super().__init__(message, file, line, column, field)  # as given, so that it pickles
+        self.message, self.file = message, file
+        self.line, self.column, self.field = line, column, field
+        self.others: tuple[BadField, ...] = ()
 
     @classmethod
-    def several(cls, errors: Sequence[BadField]) -> BadField:
+    def several(cls, errors: Iterable[BadField]) -> BadField:
         """Return one error that says all of `errors`, in the order of their lines."""
-        first, *rest = sorted(errors, key=lambda error: (error.file, error.line, error.column))
-        lines = [str(error) for error in (first, *rest)]
-        if len(lines) > MOST_SHOWN:
-            lines[MOST_SHOWN:] = [f"… and {len(lines) - MOST_SHOWN} more"]
-        first.errors = (first, *rest)
-        first.args = ("\n".join(lines),)
-        return first
+        flat = [inner for error in errors for inner in error.errors]
+        first, *rest = sorted(flat, key=lambda error: (error.file, error.line, error.column))
+        made = cls(first.message, first.file, first.line, first.column, first.field)
+        made.others = tuple(rest)
+        return made
+
+    @property
+    def errors(self) -> tuple[BadField, ...]:
+        """All that is wrong: this and the `others`, each alone."""
+        alone = BadField(self.message, self.file, self.line, self.column, self.field)
+        return (alone, *self.others)
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        said = ": ".join(part for part in (where, self.field, self.message) if part)
+        lines = [said, *map(str, self.others[: MOST_SHOWN - 1])]
+        more = len(self.others) - MOST_SHOWN + 1
+        return "\n".join([*lines, f"… and {more} more"] if more > 0 else lines)
 
 
 class BadPlan(BadInput):

@@ -118,7 +118,9 @@ class Home:
         except (ValueError, OSError, RuntimeError) as error:  # NUL; I/O; symlinks in a ring
             raise BadFile(f"{path[:80]!r}: is not a path: {error}") from None
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in resolved.parts):
-            raise BadFile(f"{path[:80]!r}…: a name is longer than {LONGEST_NAME} bytes")
+            raise BadFile(f"{path[:80]!r}: a name is longer than {LONGEST_NAME} bytes")
         if not resolved.is_relative_to(self.root.resolve()):
-            raise BadFile(f"{path}: leads outside the home {self.root}; put the file inside it")
+            raise BadFile(
+                f"{path[:80]!r}: leads outside the home {self.root}; put the file inside it"
+            )
         return resolved

@@ -22,6 +22,8 @@ MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
 """Counted after aliases are followed: the "billion laughs" file has ten levels of ten aliases."""
 MAX_DEPTH = 32
+MAX_SAID = 60
+"""Characters of a key that a message repeats."""
 
 Part = str | int
 Place = Sequence[Part]
@@ -57,6 +59,15 @@ class Spot:
     """Line and column of each key of a mapping."""
     size: int = 1
     """How many values it holds, itself and all aliases' targets counted."""
+    height: int = 0
+    """How many levels lie inside it, those of aliases' targets counted."""
+
+    def hold(self, part: Part, spot: Spot) -> Json:
+        """Take a value in, and return it."""
+        self.parts[part] = spot
+        self.size += spot.size
+        self.height = max(self.height, spot.height + 1)
+        return spot.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +119,13 @@ class Marks:
 
 def dotted(path: Place) -> str:
     """Return a path as people write it: `products[0].name.zh`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[
-        0 if path and isinstance(path[0], int) else 1 :
-    ]
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def _name(key: str) -> str:
+    """Return a key as a message may say it: on one line, with no orders to the terminal."""
+    return (key if key.isprintable() else repr(key))[:MAX_SAID]
 
 
 def shown(path: Path) -> str:
@@ -153,7 +168,6 @@ class _Composer:
         self.file, self.text, self.lines = file, text, text.splitlines()
         self.anchors: dict[str | None, Spot | None] = {}
         """None while the anchored value is still being read."""
-        self.values = 0
 
     def document(self) -> Spot:
         try:
@@ -169,9 +183,9 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             raise self.malformed(error) from None
         except yaml.reader.ReaderError as error:
-            raise BadField(
-                f"holds a character YAML forbids: {error.reason}", file=self.file
-            ) from None
+            line = self.text.count("\n", 0, _forbidden(self.text)) + 1
+            message = f"holds a character YAML forbids: {error.reason}"
+            raise BadField(message, file=self.file, line=line) from None
         return root
 
     def spot(self, depth: int) -> Spot:
@@ -180,7 +194,7 @@ class _Composer:
             return self.counted(event, self.target(event, event.anchor))
         if event.tag is not None:
             raise self.bad(event, f"the tag {event.tag!r} is not read; write the plain value")
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH:  # before the stack is
             raise self.bad(event, f"is nested deeper than {MAX_DEPTH} levels")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
@@ -204,6 +218,8 @@ class _Composer:
     def counted(self, event: yaml.Event, made: Spot) -> Spot:
         if made.size > MAX_VALUES:
             raise self.bad(event, f"holds more than {MAX_VALUES:,} values, its aliases followed")
+        if made.height > MAX_DEPTH:
+            raise self.bad(event, f"is nested deeper than {MAX_DEPTH} levels, its aliases followed")
         return made
 
     def target(self, event: yaml.Event, anchor: str | None) -> Spot:
@@ -216,9 +232,7 @@ class _Composer:
     def items(self, made: Spot, depth: int) -> None:
         values: list[Json] = []
         while not self.events.check_event(yaml.SequenceEndEvent):
-            made.parts[len(values)] = part = self.spot(depth + 1)
-            made.size += part.size
-            values.append(part.value)
+            values.append(made.hold(len(values), self.spot(depth + 1)))
         self.events.get_event()
         made.value = values
 
@@ -227,11 +241,10 @@ class _Composer:
         while not self.events.check_event(yaml.MappingEndEvent):
             event, key = self.key()
             if key in made.keys:
-                raise self.bad(event, f"the key {key!r} stands on line {made.keys[key][0]} already")
+                line = made.keys[key][0]
+                raise self.bad(event, f"the key {_name(key)} stands on line {line} already")
             made.keys[key] = _position(event.start_mark)
-            made.parts[key] = part = self.spot(depth + 1)
-            made.size += part.size
-            values[key] = part.value
+            values[key] = made.hold(key, self.spot(depth + 1))
         self.events.get_event()
         made.value = values
 
@@ -263,6 +276,12 @@ class _Composer:
 
 def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401  (PyYAML and libyaml each have a class)
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+
+
+def _forbidden(text: str) -> int:
+    """Return where the first character stands that YAML forbids."""
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    return found.start() if found else 0
 
 
 def _plain(text: str) -> Json:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Set
 
 from configs.campaign import AxisValue, Campaign
 from configs.errors import BadPlan
+
+MOST_SHOTS = 100_000
+"""Ten times what planning is measured with, and held to 1 GB, in benchmarks/."""
 
 _NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEKDAYS = tuple(name[:3] for name in _NAMES)
@@ -55,7 +59,7 @@ def axes(campaign: Campaign, start: dt.date) -> dict[str, tuple[AxisValue, ...]]
     """Return every axis with its values: `product` ids, `day` as ISO dates from `start`, others.
 
     Raises:
-        BadPlan: naming an axis that is left with no values.
+        BadPlan: naming an axis that is left with no values; where there are too many shots.
     """
     products = tuple(product.id for product in campaign.products)
     listed = {axis: v for axis, v in campaign.matrix.items() if not isinstance(v, str)}
@@ -66,6 +70,9 @@ def axes(campaign: Campaign, start: dt.date) -> dict[str, tuple[AxisValue, ...]]
                 f"matrix.{axis}: no value is left of {campaign.matrix.get(axis)!r}; "
                 f"the calendar runs {campaign.calendar.days} days from {start}"
             )
+    shots = math.prod(map(len, made.values()))
+    if shots > MOST_SHOTS:
+        raise BadPlan(f"matrix: {shots:,} shots; a campaign has {MOST_SHOTS:,} at most, split it")
     return made
 
 

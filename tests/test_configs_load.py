@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ class TestSuggestions:
             ("[mon, fri]", "[mon, fry]", "matrix.day[1]", "fri"),
             ("[mon, fri]", "[mon, frday]", "matrix.day[1]", "friday"),
             ("product: all, ", "product: [roug-01], ", "matrix.product[0]", "rouge-01"),
-            ("match: {product:", "match: {prodct:", "overrides[0].match.prodct", "product"),
+            ("match: {product:", "match: {prod:", "overrides[0].match.prod", "product"),
             ("{product: rouge-01,", "{product: rouge-1,", "overrides[0].match.product", "rouge-01"),
             ("start: 2026-03-02", "start: next-munday", "calendar.start", "next-monday"),
             ("Asia/Shanghai", "Asia/Shangai", "calendar.timezone", "Asia/Shanghai"),
@@ -195,6 +196,14 @@ class TestWrongValues:
         assert caught.value.line == 5
         assert "did you mean 'profile'?" in lines[0]
         assert "calendar.days" in lines[1]
+
+    def test_it_crosses_to_another_process(self, load):
+        """Prefect and process pools pickle what a task raises."""
+        with pytest.raises(BadField) as caught:
+            load(DEMO.replace("days: 7", "days: no").replace("profile: auto", "profil: auto"))
+        copy = pickle.loads(pickle.dumps(caught.value))
+        assert (str(copy), copy.line) == (str(caught.value), 5)
+        assert len(copy.errors) == 2
 
     def test_a_message_stays_on_a_screen(self, load):
         """However many lines are wrong."""

@@ -116,7 +116,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("text", "message", "line", "column"),
         [
-            ("a: 1\nb: 2\na: 3\n", "'a' stands on line 1 already", 3, 1),
+            ("a: 1\nb: 2\na: 3\n", "a stands on line 1 already", 3, 1),
             ("a: !!python/object:os.system x", "tag .* not read", 1, 4),
             ("a: !own x", "tag '!own' is not read", 1, 4),
             ("a: *b", r"alias \*b is not defined", 1, 4),
@@ -130,6 +130,7 @@ class TestRefused:
             ("colour: #B3122B", 'quotes, "#B3122B"', 1, 8),
             ("a: {colour: #B3122B}", 'quotes, "#B3122B"', 0, 0),
             ("a: @b", "special sign in quotes", 1, 4),
+            ("a: 1\nb: \x07", "character YAML forbids", 2, 0),
         ],
     )
     def test_one_sentence_names_the_place(self, write, text, message, line, column):
@@ -148,6 +149,19 @@ class TestRefused:
     def test_deep_nesting(self, write):
         """It would exhaust the stack before anything else."""
         refused(write("[" * 500_000), f"deeper than {MAX_DEPTH} levels", 1, MAX_DEPTH + 2)
+
+    def test_deep_nesting_by_aliases(self, write):
+        """Each level is flat where it is written."""
+        levels = "\n".join(f"l{n}: &l{n} [*l{n - 1}]" for n in range(1, 5000))
+        refused(write(f"l0: &l0 x\n{levels}\n"), "levels, its aliases followed", 34, 6)
+
+    def test_a_key_gives_no_orders_to_the_terminal(self, write):
+        """A message says it on one line, cut short."""
+        key = '"\\e[2J' + "x" * 1000 + '"'
+        with pytest.raises(BadField) as caught:
+            read(write(f"{key}: 1\n{key}: 2\n"))
+        assert "\x1b" not in str(caught.value)
+        assert len(str(caught.value)) < 300
 
     def test_a_giant_file(self, write):
         """Five megabytes are not read to the end."""

@@ -64,6 +64,11 @@ class TestAxes:
         with pytest.raises(BadPlan, match=rf"matrix\.{axis}: no value is left"):
             axes(campaign(matrix, days=3), MONDAY)
 
+    def test_more_shots_than_a_plan_holds(self):
+        """Told before they are unrolled."""
+        with pytest.raises(BadPlan, match="140,000 shots; a campaign has 100,000 at most"):
+            axes(campaign({"take": list(range(10_000))}), MONDAY)
+
 
 class TestDays:
     """The words of a day."""
