@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -50,12 +50,14 @@ class Catalog:
         """Index what was finished since the last feed; return how much that was.
 
         The inbox entries go last: after a kill at any instant, the next feed does the same again.
-        A catalog that is not there yet is fed with all that the store has.
+        A catalog that is not there yet is made with all that the store has.
         """
         with self._locked():
-            if self.path.exists():
-                return self._feed(self.path, self.store.waiting())
-            return self._feed(self.path, self.store.known())
+            if not self.path.exists():
+                return self._make(())
+            names = self._index(self.path, self.store.waiting())
+            self.store.seen(names)
+        return len(names)
 
     def feed_run(self, run: Run) -> None:
         """Index what a run file tells, in place of what it told before; and what was finished."""
@@ -69,17 +71,8 @@ class Catalog:
         Returns:
             How many records and reviews it holds.
         """
-        new = self.folder / "rebuilt.duckdb"
         with self._locked():
-            for left in (new, wal(new)):
-                left.unlink(missing_ok=True)
-            count = self._feed(new, self.store.known())
-            with self._open(new) as connection:
-                for run in all_runs(runs):
-                    index_run(connection, run)
-            # The old log would be replayed into the new file.
-            wal(self.path).unlink(missing_ok=True)
-            new.replace(self.path)
+            count = self._make(all_runs(runs))
         self.publish()
         return count
 
@@ -132,15 +125,29 @@ class Catalog:
         with self._locked(), self._open(self.path) as connection:
             return key_of(connection, asset)
 
-    def _feed(self, path: Path, names: Sequence[str]) -> int:
-        count = 0
+    def _make(self, runs: Iterable[Run]) -> int:
+        """Make the catalog beside its place, and put it there when it is whole."""
+        new = self.folder / "new.duckdb"
+        for left in (new, wal(new)):
+            left.unlink(missing_ok=True)
+        names = self._index(new, self.store.known())
+        with self._open(new) as connection:
+            for run in runs:
+                index_run(connection, run)
+        wal(self.path).unlink(missing_ok=True)  # or it would be replayed into the new file
+        new.replace(self.path)
+        self.store.seen(names)
+        return len(names)
+
+    def _index(self, path: Path, names: Sequence[str]) -> list[str]:
+        """Index what `names` stand for, as far as it is there; return the names of that."""
+        indexed: list[str] = []
         for batch in batches(self.store, names):
             with self._open(path) as connection:
                 index(connection, batch)
-            self.store.at("indexed")
-            self.store.seen(batch.names())
-            count += len(batch.names())
-        return count
+            indexed += batch.names()
+        self.store.at("indexed")
+        return indexed
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -152,9 +152,14 @@ def test_a_lost_asset_counts_as_not_made(store, damage):
 
 def test_a_workspace_is_gone_after_an_error(store):
     """Whatever happens in it, a workspace leaves nothing."""
-    with pytest.raises(RuntimeError), store.workspace() as desk:
-        (desk / "half.mp4").write_bytes(b"0")
-        raise RuntimeError
+
+    def fail() -> None:
+        with store.workspace() as desk:
+            (desk / "half.mp4").write_bytes(b"0")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert files(store.tmp) == []
 
 
