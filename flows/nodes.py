@@ -250,7 +250,8 @@ class _Walk:
                     return self.photo
                 continue
             made = self.made(self.loom.steps[source.stage], aspect, delivery)
-            if made:
-                text = made.texts.get(source.port)
-                return text or (NodeOutput(made.key, source.port), made.gives[source.port])
+            if made and source.port in made.texts:
+                return made.texts[source.port]
+            if made and source.port in made.gives:
+                return NodeOutput(made.key, source.port), made.gives[source.port]
         return None

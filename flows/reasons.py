@@ -6,15 +6,18 @@ Pure. Knows what changed, not who changed it: an edited template shows as a chan
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from catalogs.node import Node, NodeOutput
+from catalogs.node import Input, Node, NodeOutput, canonical
 from configs.base import Json
 from flows.facts import Recipe
 
-LONGEST = 24
-"""Characters of a value that a reason quotes; a prompt is only said to have changed."""
+MOST = 3
+"""Changes that one reason tells."""
+QUOTED = re.compile(r"[\w.#+-]{1,24}", re.ASCII)
+"""Values that a reason quotes; of sentences and lists it only says that they changed."""
 
 
 def reason(node: Node, before: Recipe, nodes: Mapping[str, Node]) -> str:
@@ -25,7 +28,7 @@ def reason(node: Node, before: Recipe, nodes: Mapping[str, Node]) -> str:
         before: the recipe of what was last made at its address.
         nodes: those of the plan, its inputs among them, by key.
     """
-    now = node.recipe()
+    now = json.loads(canonical(node.recipe()))  # as a record keeps it
     stage = node.address.stage
     changes = list(_values(stage, _table(before, "params"), _table(now, "params")))
     changes += _inputs(node, _table(before, "inputs"), nodes)
@@ -34,7 +37,8 @@ def reason(node: Node, before: Recipe, nodes: Mapping[str, Node]) -> str:
         changes.append("model weights changed")
     if before.get("version") != now["version"]:
         changes.append(f"{stage} itself works differently in this version")
-    return ", ".join(changes)
+    more = [f"{len(changes) - MOST} more"] if len(changes) > MOST else []
+    return ", ".join([*changes[:MOST], *more])
 
 
 def _table(recipe: Recipe, part: str) -> Mapping[str, Json]:
@@ -50,24 +54,28 @@ def _values(path: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Iter
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _values(f"{path}.{name}", before, after)
         else:
-            was, now = _quoted(before), _quoted(after)
-            long = len(was) > LONGEST or len(now) > LONGEST
-            yield f"{name} changed" if long else f"{path}.{name}: {was} -> {now}"
+            was, now = _said(before), _said(after)
+            short = QUOTED.fullmatch(was) and QUOTED.fullmatch(now)
+            yield f"{path}.{name}: {was} -> {now}" if short else f"{name} changed"
 
 
-def _quoted(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _said(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _inputs(node: Node, old: Mapping[str, Json], nodes: Mapping[str, Node]) -> Iterator[str]:
     for port in sorted(old.keys() | node.inputs.keys()):
         source = node.inputs.get(port)
+        before = cast("list[str]", old.get(port, [""]))
         if source is None:
-            yield f"{port} is gone"
-        elif old.get(port) == source.identity():
-            continue
-        elif isinstance(source, NodeOutput):
-            yield f"input {nodes[source.key].address.stage} changed"
-        else:
-            what = "photo" if port == "image" else port.replace("_", " ")
-            yield f"{what} file changed"
+            yield f"no {port} any more"
+        elif before != source.identity():
+            name = _named(port, source, nodes)
+            same = before[0] == source.identity()[0]
+            yield f"{name} changed" if same else f"{port} is now from {name}"
+
+
+def _named(port: str, source: Input, nodes: Mapping[str, Node]) -> str:
+    if isinstance(source, NodeOutput):
+        return f"input {nodes[source.key].address.stage}"
+    return "photo file" if port == "image" else f"{port.replace('_', ' ')} file"
