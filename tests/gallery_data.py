@@ -114,15 +114,13 @@ class Week:
 
     def keyframe(self, shot: str, aspect: str, picture: Image.Image) -> Entry:
         """Commit one drawn picture."""
-        params = {"prompt": TEXTS["picture"], "steps": 8, "for": f"{shot} {aspect}"}
-        node = Node(
-            Address("keyframe", shot, aspect),
-            "keyframe",
-            1,
-            params,
-            model="0" * 64,
-            notes={"model": "mini-image"},
-        )
+        return self.picture(Address("keyframe", shot, aspect), picture, "0" * 64)
+
+    def picture(self, address: Address, picture: Image.Image, model: str = "") -> Entry:
+        """Commit a picture as a keyframe, or as a still delivery where no model drew it."""
+        params = {"prompt": TEXTS["picture"], "steps": 8, "for": str(address)}
+        notes = {"model": "mini-image"}
+        node = Node(address, address.stage, 1, params, model=model, notes=notes)
         with self.store.workspace() as desk:
             picture.save(desk / "image.png")
             draft = Draft(desk / "image.png", "image", "image/png", *picture.size)

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from catalogs.node import Address
 from catalogs.record import Entry, Place
 from configs.errors import BadFile
 from configs.home import Home
@@ -177,6 +178,17 @@ def test_an_own_photo_stands_for_a_shot_without_pictures(tmp_path):
     assert page.count("img", loading="lazy") == 1
     assert page.count("video", preload="none") == 1
     assert page.count("video", preload="metadata") == 1
+
+
+def test_a_still_delivery_is_a_picture_without_motion(tmp_path):
+    """A run of stills shows pictures, their sizes and files, and tells of no camera move."""
+    week = Week(Home(tmp_path), days=DAYS[:1])
+    shot = "mug-01/2026-03-02"
+    still = week.picture(Address("export", shot, "", "note"), draw((108, 144), 0.5))
+    page = Page(week.write(entries=(still,), shots={shot: week.run.shots[shot]}))
+    assert (page.count("video"), page.count("figure"), page.count("img")) == (0, 1, 2)
+    assert "108×144" in page.text
+    assert "Motion" not in page.text
 
 
 def test_a_photo_outside_the_home_is_refused(tmp_path):

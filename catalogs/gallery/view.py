@@ -137,6 +137,7 @@ def _card(
         for port, asset in record.outputs.items()
         if entry.place.delivery and asset.kind in ("clip", "image")
     }
+    moves = not frames or any(frame.kind == "clip" for frame in frames.values())
     face = min(frames.values(), key=_unlike_a_tile, default=None)
     product = told.get("product")
     product = product if isinstance(product, dict) else {"id": shot.split("/")[0]}
@@ -150,9 +151,9 @@ def _card(
         festival=_words(told.get("festival")),
         poster=(face.poster if face else "") or _stand_in(finished, shelf),
         clip=face.preview if face and face.kind == "clip" else "",
-        prompts=_prompts(told.get("texts")),
+        prompts=_prompts(told.get("texts"), moves),
         notes=_notes(told.get("notes")),
-        facts=tuple(_facts(told, finished)),
+        facts=tuple(_facts(told, finished, moves)),
         frames=tuple(frames.values()),
         gaps=tuple(_gaps(entries, shelf)),
         missing=tuple(shelf.name(delivery) for delivery in asked if delivery not in frames),
@@ -198,13 +199,15 @@ def _frame(entry: Entry, record: Record, port: str, asset: Asset, shelf: Shelf) 
     )
 
 
-def _facts(told: Mapping[str, Json], finished: Finished) -> Iterator[tuple[Words, Words]]:
+def _facts(
+    told: Mapping[str, Json], finished: Finished, moves: bool
+) -> Iterator[tuple[Words, Words]]:
     axes = told.get("axes")
     extra = axes if isinstance(axes, dict) else {}
     words = {name: value for name, value in extra.items() if name not in ("product", "day")}
     words |= {name: told.get(name) for name in ("motion", "seed", "template")}
     for name, value in words.items():
-        if value is not None:
+        if value is not None and (moves or name != "motion"):
             yield term(name), term(str(value))
     for stage in dict.fromkeys(entry.place.stage for entry, _ in finished):
         drawn = [record for entry, record in finished if entry.place.stage == stage]
@@ -239,8 +242,9 @@ def _gaps(entries: list[Entry], shelf: Shelf) -> Iterator[Gap]:
         yield Gap(term(f"{stage}-failed"), tuple(place for place in places if place.en), reason)
 
 
-def _prompts(texts: Json) -> Mapping[str, str]:
-    return {port: str(text) for port, text in texts.items()} if isinstance(texts, dict) else {}
+def _prompts(texts: Json, moves: bool) -> Mapping[str, str]:
+    told = texts if isinstance(texts, dict) else {}
+    return {port: str(text) for port, text in told.items() if moves or port != "motion"}
 
 
 def _notes(notes: Json) -> tuple[str, ...]:
