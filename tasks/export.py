@@ -79,11 +79,11 @@ def _decide_clip(cell: Cell, delivery: Delivery) -> Decision:
         max_bytes=delivery.max_bytes,
     )
     notes = {"length": f"played {passes} times, forth and back"} if passes > 1 else {}
-    return Decision(
-        params=file.model_dump(mode="json"),
-        notes=notes,
-        gives={"delivery": Photo(delivery.width, delivery.height, fps=fps, frames=file.frames)},
-    )
+    gives = {
+        "delivery": Photo(delivery.width, delivery.height, fps=fps, frames=file.frames),
+        "cover": Photo(cover.width, cover.height),
+    }
+    return Decision(params=file.model_dump(mode="json"), notes=notes, gives=gives)
 
 
 def _decide_still(cell: Cell, delivery: Delivery) -> Decision:
