@@ -7,13 +7,16 @@ Pure, and the one loop that runs 100,000 times: what shots share is worked out o
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from catalogs.node import Address, Input, Node, NodeOutput
-from configs.base import Json
+from configs.base import Aspect, Json
 from configs.errors import BadPlan
+from configs.model import Model
 from configs.sandbox import holds
 from configs.settings import Settings
 from flows.facts import Resolved
@@ -21,6 +24,7 @@ from flows.prompts import Prompts
 from flows.shots import Shot
 from flows.wiring import PRODUCT, Source, Step
 from tasks.stage import Cell, Decision, Photo
+from tasks.views import view
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,29 +150,38 @@ class _Walk:
 
     def made(self, step: Step, aspect: str, delivery: str) -> _Made | None:
         """Return what `step` gives here, or None where its `when` says it does not apply."""
-        spot = (
-            step.id,
-            aspect if step.per != "shot" else "",
-            delivery if step.per == "delivery" else "",
-        )
+        if step.per != "delivery":
+            delivery = ""
+        if step.per == "shot":
+            aspect = ""
+        spot = step.id, aspect, delivery
         if spot not in self.memo:
-            self.memo[spot] = (
-                self.make(step, spot[1], spot[2]) if self.applies(step, spot) else None
-            )
+            applies = self.applies(step, aspect, delivery)
+            self.memo[spot] = self.make(step, aspect, delivery) if applies else None
         return self.memo[spot]
 
-    def applies(self, step: Step, spot: tuple[str, str, str]) -> bool:
+    def applies(self, step: Step, aspect: str, delivery: str) -> bool:
+        """Say whether a stage's `when` holds here; it sees what templates see."""
         if step.when is None:
             return True
-        variables = {
-            "product": self.shot.product,
-            "day": self.shot.day,
-            "axes": self.shot.axes,
-            "aspect": spot[1],
-            "delivery": self.loom.deliveries.get(spot[2]),
-        }
+        campaign = self.loom.campaign
+        names = view(
+            campaign=campaign,
+            product=self.shot.product,
+            day=self.shot.day,
+            axes=self.shot.axes,
+            seed=self.shot.seed,
+            language=campaign.prompt.language,
+        )
+        if aspect:
+            names["aspect"] = aspect
+        if delivery:
+            row = self.loom.deliveries[delivery]
+            names["delivery"] = SimpleNamespace(
+                id=delivery, kind=row.kind, width=row.width, height=row.height
+            )
         try:
-            return holds(step.when, variables)
+            return holds(step.when, names)
         except BadPlan as error:
             raise BadPlan(f"{step.place}: {step.id}.when: {error}") from None
 
@@ -224,6 +237,9 @@ class _Walk:
         if step.id != step.stage.id:
             settings = self.loom.settings(self.shot, step.id)
         name = self.loom.model(step, settings)
+        model = self.loom.models[name] if name else None
+        if model and self.photo and self.photo[0] in inputs.values():
+            aspect = shape_of(self.photo[1], model)
         return Cell(
             campaign=self.loom.campaign,
             product=self.shot.product,
@@ -236,7 +252,7 @@ class _Walk:
             aspect=aspect,
             delivery=self.loom.deliveries.get(delivery),
             delivery_id=delivery,
-            model=self.loom.models[name] if name else None,
+            model=model,
             files=self.loom.facts.logos,
         )
 
@@ -255,3 +271,13 @@ class _Walk:
             if made and source.port in made.gives:
                 return NodeOutput(made.key, source.port), made.gives[source.port]
         return None
+
+
+def shape_of(photo: Photo, model: Model) -> Aspect:
+    """Return the aspect nearest to an own photo's shape: its clip is made in it for all aspects."""
+
+    def distance(aspect: Aspect) -> float:
+        width, height = model.sizes[aspect]
+        return abs(math.log(photo.width / photo.height * height / width))
+
+    return min(model.sizes, key=distance)

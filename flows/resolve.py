@@ -67,7 +67,8 @@ def resolve(
     loaded = load_campaign(home.find_campaign(name), home, library)
     pipeline, marks = library.pipeline(loaded.campaign.pipeline)
     profile_id, device = _device(profile or loaded.campaign.profile, library)
-    loaded = _with(loaded, start=start, seed=_seed(seed, loaded.campaign.seed, draw))
+    seed = _seed(seed, loaded.campaign.seed, draw)
+    loaded = _with(loaded, start=start, seed=seed)
     campaign, store, runs = loaded.campaign, Store(home.store), recent_runs(home.runs)
     layers = Layers.build(loaded, (pipeline, marks), profile_id, library)
     today = today or dt.datetime.now(ZoneInfo(campaign.calendar.timezone)).date()
@@ -90,7 +91,7 @@ def resolve(
         shots=shots,
         facts=Facts(
             today=today,
-            seed=campaign.seed or 0,
+            seed=seed,
             logos=own.logos(),
             photos=own.photos(),
             fingerprints=_fingerprints(folders, hashes, profile_id),

@@ -22,7 +22,6 @@ from flows.resolve import resolve
 TODAY = dt.date(2026, 2, 24)
 PINNED = {
     "logos": {"logo": InputFile("10" * 32, "brand/lumiere.png")},
-    "photos": {"mug-01": Picture(InputFile("20" * 32, "brand/mug.png"), 900, 1200)},
     "fingerprints": {"mini-picture": "30" * 32, "mini-clip": "40" * 32},
     "pixels": {"device": "cpu", "dtype": "float32", "quantisation": "none", "attention": "native"},
 }
@@ -62,7 +61,9 @@ class Desk:
         edit(brief)
         self.write("campaigns/demo", brief)
         resolved = resolve(self.home, "demo", **{"today": TODAY, "profile": "mini", **options})
-        return replace(resolved, facts=replace(resolved.facts, **PINNED))
+        photo = Picture(InputFile("20" * 32, "brand/mug.png"), 900, 1200)
+        photos = dict.fromkeys(resolved.facts.photos, photo)
+        return with_facts(resolved, photos=photos, **PINNED)
 
     def plan(self, edit: Edit = lambda _: None, **options: Any) -> Plan:
         """Return the plan of the demo with an edited brief."""
