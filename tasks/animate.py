@@ -13,7 +13,7 @@ from catalogs.node import Node
 from configs.errors import BadPlan
 from configs.model import Model
 from tasks.ffmpeg import write_clip
-from tasks.keyframe import check_model, report, size_of
+from tasks.model import check_model, facts, report, size_of, weights_spec
 from tasks.photo import adapt, open_photo
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
@@ -82,7 +82,6 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     """Animate each node's picture into a visually lossless master clip."""
     from gpu.video import ClipRequest, animate
     from gpu.weights import shared
-    from tasks.model import facts, weights_spec
 
     weights = shared(studio.budget_gb)
     for node in nodes:

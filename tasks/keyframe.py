@@ -10,8 +10,8 @@ from typing import Any
 
 from catalogs.node import Node
 from configs.errors import BadPlan
-from configs.model import Model
-from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Studio
+from tasks.model import check_model, facts, report, size_of, weights_spec
+from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 
 def decide(cell: Cell) -> Decision:
@@ -48,33 +48,10 @@ def decide(cell: Cell) -> Decision:
     )
 
 
-def size_of(cell: Cell, model: Model, stage: str) -> tuple[int, int]:
-    """Return the width and height that `model` was trained at for the cell's aspect.
-
-    Raises:
-        BadPlan: where the pipeline runs the stage once a shot: a shot has no shape.
-    """
-    for aspect, size in model.sizes.items():
-        if aspect == cell.aspect:
-            return size
-    raise BadPlan(f"{cell.shot}: {stage} draws in a shape; write `per: aspect` in the pipeline")
-
-
-def check_model(cell: Cell, model: Model, stage: str, steps: int, guidance: float) -> None:
-    """Raise BadPlan where steps or guidance are more than a model was trained for."""
-    if steps > model.max_steps:
-        raise BadPlan(f"{cell.shot}: {stage}.steps: {steps} is above the model's {model.max_steps}")
-    if guidance > model.max_guidance:
-        raise BadPlan(
-            f"{cell.shot}: {stage}.guidance: {guidance} is above the model's {model.max_guidance}"
-        )
-
-
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
     """Draw each node's picture as a PNG with nothing in it but pixels."""
     from gpu.image import PictureRequest, draw
     from gpu.weights import shared
-    from tasks.model import facts, weights_spec
 
     weights = shared(studio.budget_gb)
     for node in nodes:
@@ -94,11 +71,6 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
             time.perf_counter() - started,
             facts(node, weights.stats().seconds - loaded),
         )
-
-
-def report(studio: Studio, node: Node, done: int, total: int) -> None:
-    """Tell the studio that step `done` of `total` of `node` is behind us."""
-    studio.on_progress(Progress(node, done, total))
 
 
 STAGE = Stage(

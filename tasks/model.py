@@ -1,4 +1,4 @@
-"""From a node to the weights that make it, and what making it took.
+"""What the stages that draw with a model share: its limits at plan time, its weights at work.
 
 What the key says is what is loaded: number format and device come from the node, not the machine.
 """
@@ -10,11 +10,34 @@ from pathlib import Path
 
 from catalogs.node import Node
 from configs.base import Json
+from configs.errors import BadPlan
 from configs.home import Home
 from configs.model import Model
 from gpu.device import detect, peak_bytes, processor
 from gpu.weights import WeightsSpec
-from tasks.stage import Studio
+from tasks.stage import Cell, Progress, Studio
+
+
+def size_of(cell: Cell, model: Model, stage: str) -> tuple[int, int]:
+    """Return the width and height that `model` was trained at for the cell's aspect.
+
+    Raises:
+        BadPlan: where the pipeline runs the stage once a shot: a shot has no shape.
+    """
+    for aspect, size in model.sizes.items():
+        if aspect == cell.aspect:
+            return size
+    raise BadPlan(f"{cell.shot}: {stage} draws in a shape; write `per: aspect` in the pipeline")
+
+
+def check_model(cell: Cell, model: Model, stage: str, steps: int, guidance: float) -> None:
+    """Raise BadPlan where steps or guidance are more than a model was trained for."""
+    if steps > model.max_steps:
+        raise BadPlan(f"{cell.shot}: {stage}.steps: {steps} is above the model's {model.max_steps}")
+    if guidance > model.max_guidance:
+        raise BadPlan(
+            f"{cell.shot}: {stage}.guidance: {guidance} is above the model's {model.max_guidance}"
+        )
 
 
 def folder_of(model: Model, home: Home) -> Path:
@@ -45,3 +68,8 @@ def facts(node: Node, load_seconds: float) -> dict[str, Json]:
         "peak_bytes": peak_bytes(kind),
         "load_seconds": round(load_seconds, 3),
     }
+
+
+def report(studio: Studio, node: Node, done: int, total: int) -> None:
+    """Tell the studio that step `done` of `total` of `node` is behind us."""
+    studio.on_progress(Progress(node, done, total))

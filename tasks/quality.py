@@ -57,13 +57,15 @@ def gate(made: Made, seen: dict[str, str] | None = None) -> None:
     Raises:
         Rejected: with what was measured and what is the least.
     """
-    if not made.node.model:
-        return
-    for draft in made.drafts.values():
-        if draft.kind == "image":
-            _gate_picture(draft.path, made.node.address.shot, {} if seen is None else seen)
-        elif draft.kind == "clip":
-            check_clip(draft, moves=made.node.params.get("motion") != "static")
+    node = made.node
+    for draft in made.drafts.values() if node.model else ():
+        try:
+            if draft.kind == "image":
+                _gate_picture(draft.path, node.address.shot, {} if seen is None else seen)
+            elif draft.kind == "clip":
+                check_clip(draft, moves=node.params.get("motion") != "static")
+        except Rejected as error:
+            raise Rejected(f"{error}; try another {node.kind}.seed or other words") from None
 
 
 def _gate_picture(path: Path, shot: str, seen: dict[str, str]) -> None:
@@ -74,9 +76,7 @@ def _gate_picture(path: Path, shot: str, seen: dict[str, str]) -> None:
         mark = fingerprint(image)
     twin = duplicate_of(mark, {mark: other for mark, other in seen.items() if other != shot})
     if twin:
-        raise Rejected(
-            f"looks the same as the picture of {twin}; change keyframe.seed or its words"
-        )
+        raise Rejected(f"the picture looks the same as that of {twin}")
     seen[mark] = shot
 
 

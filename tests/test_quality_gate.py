@@ -212,7 +212,9 @@ def test_the_gate_finds_two_shots_with_one_picture(lipstick, tmp_path):
     lipstick.save(path)
     gate(made(path, "rouge/2026-03-02"), seen)
     gate(made(path, "rouge/2026-03-02"), seen)
-    with pytest.raises(Rejected, match="same as the picture of rouge/2026-03-02; change"):
+    with pytest.raises(
+        Rejected, match=r"same as that of rouge/2026-03-02; try another keyframe\.seed"
+    ):
         gate(made(path, "rouge/2026-03-06"), seen)
 
 
