@@ -125,6 +125,13 @@ def use_allowed_cores() -> None:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
+def threads() -> int:
+    """Return how many threads torch computes with: float32 sums, and so bytes, depend on it."""
+    import torch
+
+    return torch.get_num_threads()
+
+
 def peak_bytes(kind: str) -> int:
     """Return the most memory this process has held: of the card, or of RAM."""
     if kind == "cuda":

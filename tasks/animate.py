@@ -18,7 +18,7 @@ from tasks.photo import adapt, open_photo
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 LONGEST = 4
-"""To one: a longer strip of the model's area is under half as high as any it was trained on."""
+"""To one. Of a 4:1 strip even a 16:9 delivery shows less than half, 44 %."""
 
 
 def decide(cell: Cell) -> Decision:

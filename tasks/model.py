@@ -13,7 +13,7 @@ from configs.base import Json
 from configs.errors import BadPlan
 from configs.home import Home
 from configs.model import Model
-from gpu.device import detect, peak_bytes, processor
+from gpu.device import detect, peak_bytes, processor, threads
 from gpu.weights import WeightsSpec
 from tasks.stage import Cell, Progress, Studio
 
@@ -60,11 +60,12 @@ def weights_spec(node: Node, studio: Studio) -> WeightsSpec:
 
 
 def facts(node: Node, load_seconds: float) -> dict[str, Json]:
-    """Return what a node's record says of the work: on what, how much memory, how much loading."""
+    """Return what a node's record says of the work: device, threads, memory, loading."""
     kind = node.pixels["device"]
     device = detect() if kind == "cuda" else processor()
     return {
         "device": device.name,
+        "threads": threads(),
         "peak_bytes": peak_bytes(kind),
         "load_seconds": round(load_seconds, 3),
     }

@@ -25,8 +25,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 
 WHITE = (255, 255, 255)
 
-QUARTER_TURNS = 5
-"""EXIF orientations from 5 to 8 swap width and height."""
+QUARTER_TURNS = range(5, 9)
+"""EXIF orientations that swap width and height."""
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -37,7 +37,7 @@ def size_of(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as image:
         width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= QUARTER_TURNS
+        turned = image.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
         return (height, width) if turned else (width, height)
 
 

@@ -133,8 +133,9 @@ def test_an_rgb_profile_on_a_grey_photo_is_no_matter(tmp_path):
         ("a.png", png_header(10_000, 10_000), "100 megapixels; at most 50"),
         ("a.png", png_header(60_000, 60_000), "make it smaller"),
         ("a.png", png_header(64, 64), "cut short or broken"),
+        ("a.png", png_header(0, 64), "not an image"),
     ],
-    ids=["empty", "program", "postscript", "svg", "100-megapixel", "bomb", "no-data"],
+    ids=["empty", "program", "postscript", "svg", "100-megapixel", "bomb", "no-data", "no-width"],
 )
 def test_what_is_no_photo_is_refused_in_one_sentence(tmp_path, name, content, says):
     """A file that lies about what it is gives one clear error."""
@@ -161,6 +162,13 @@ def test_animated_pictures_are_refused(tmp_path, kind):
     path = saved(tmp_path / "a", frames[0], format=kind, save_all=True, append_images=frames[1:])
     with pytest.raises(BadFile, match="several frames or pages"):
         open_photo(path)
+
+
+def test_a_phones_mpo_is_its_first_picture(tmp_path):
+    """Phones save a JPEG followed by others, such as a depth map."""
+    other = [Image.new("RGB", (8, 8))]
+    path = saved(tmp_path / "a.jpg", corners(), format="MPO", save_all=True, append_images=other)
+    assert near(open_photo(path).getpixel((4, 8)), RED, by=8)
 
 
 def test_missing_files_pipes_and_folders_are_no_photos(tmp_path):

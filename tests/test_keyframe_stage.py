@@ -103,6 +103,7 @@ def test_a_node_becomes_a_png(node, studio, picture_model, tmp_path):
         assert (image.format, image.mode, image.size) == ("PNG", "RGB", (64, 64))
         assert image.info == {}
     assert made.facts["device"]
+    assert made.facts["threads"] >= 1
     assert 1e8 < made.facts["peak_bytes"] < 2.5e9
     assert made.seconds > made.facts["load_seconds"] >= 0
 
