@@ -180,7 +180,7 @@ def _clips(
     """Encode a batch in one process, or one by one where that fails."""
     started = time.perf_counter()
     first_frame = workspace / f"{batch[0].key}-first.png"
-    jobs = [_job(node, studio, workspace) for node in batch]
+    jobs = [job_of(node, studio, workspace) for node in batch]
     try:
         encode(
             studio.path(batch[0], "clip"),
@@ -206,7 +206,8 @@ def _clips(
                 failures.append(Rejected(f"{node.address}: {error}"))
 
 
-def _job(node: Node, studio: Studio, workspace: Path) -> Job:
+def job_of(node: Node, studio: Studio, workspace: Path) -> Job:
+    """Return what is to be encoded for a node, and where in the workspace."""
     overlay = studio.path(node, "overlay") if "overlay" in node.inputs else None
     return Job(
         path=workspace / f"{node.key}.mp4",
