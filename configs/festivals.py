@@ -102,6 +102,10 @@ class Festival(Declaration):
     words: Mapping[str, str] = {}
     """The nearest things in a small picture model's vocabulary, by slot."""
 
+    def start(self, year: int) -> dt.date:
+        """Return its first day in the Gregorian `year`, or the lunar year of that number."""
+        return self.falls.in_year(year) + dt.timedelta(days=self.shift)
+
     def kept_in(self, locale: str) -> bool:
         """Whether people of `locale`, e.g. `zh_CN`, keep it."""
         names = {locale, locale.split("_")[0]}
@@ -167,16 +171,12 @@ def _festivals_of(year: int, locale: str) -> Mapping[dt.date, Festival]:
     kept = [festival for festival in all_festivals() if festival.kept_in(locale)]
     found: dict[dt.date, Festival] = {}
     for festival in sorted(kept, key=lambda one: one.days):
-        for start in (_start(festival, year - 1), _start(festival, year)):
+        for start in (festival.start(year - 1), festival.start(year)):
             for offset in range(festival.days):
                 date = start + dt.timedelta(days=offset)
                 if date.year == year:
                     found.setdefault(date, festival)
     return found
-
-
-def _start(festival: Festival, year: int) -> dt.date:
-    return festival.falls.in_year(year) + dt.timedelta(days=festival.shift)
 
 
 @lru_cache(maxsize=1)

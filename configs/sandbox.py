@@ -124,6 +124,8 @@ def _check(node: nodes.Node, loops: int) -> None:
         isinstance(node.node, nodes.Name) and node.node.name == "range"
     ):
         raise BadTemplate("calls are not allowed, except `range`", node.lineno)
+    if isinstance(node, nodes.Name) and node.name == "self":
+        raise BadTemplate("`self` is not allowed here", node.lineno)
     loops += isinstance(node, nodes.For)
     if loops > MAX_LOOPS:
         raise BadTemplate(f"more than {MAX_LOOPS} nested loops", node.lineno)
@@ -178,6 +180,8 @@ def holds(expression: str, variables: Mapping[str, object]) -> bool:
     Raises:
         BadTemplate: as `render`.
     """
+    if not expression.strip():
+        raise BadTemplate("is empty; write a condition, e.g. `day.festival`")
     return render(f"{{% if ({expression}) %}}1{{% endif %}}", variables) == "1"
 
 

@@ -133,11 +133,8 @@ def expand_shot(
     wishes = _wishes(texts, models, intent, template, campaign, settings.expand.expander, seed)
     notes = [*_notes(intent, product, picture_model)]
     for wish in wishes:
-        written = (expansions or {}).get(wish.key, "")
-        texts[wish.port] = written or wish.text
-        if not written:
-            why = (expansions or {}).get(f"{wish.key}/why", "not asked yet")
-            notes.append(f"{wish.port}: the template's words stand: {why}")
+        texts[wish.port], note = _granted(wish, expansions or {})
+        notes.append(note)
     for port, model in models.items():
         check_tokens(texts[port], model, (counters or {}).get(model.folder, ESTIMATE))
     return Expanded(texts, intent.move, intent, template.id, tuple(notes), wishes)
@@ -148,6 +145,14 @@ def _notes(intent: Intent, product: Product, model: Model) -> Iterator[str]:
         yield "an own photo: no picture is drawn"
     elif model.dialect == "mini" and intent.text:
         yield "the small model draws no lettering: prompt.text is left out"
+
+
+def _granted(wish: Wish, expansions: Mapping[str, str]) -> tuple[str, str]:
+    """Return what a language model wrote, or the template's words, and a note of which."""
+    if wish.key in expansions:
+        return expansions[wish.key], f"{wish.port}: written by {expansions[f'{wish.key}/by']}"
+    why = expansions.get(f"{wish.key}/why", "no language model was asked")
+    return wish.text, f"{wish.port}: the template's words stand: {why}"
 
 
 def _wishes(
