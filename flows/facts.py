@@ -19,6 +19,7 @@ from configs.marks import Marks
 from configs.model import Profile
 from configs.pipeline import Pipeline
 from configs.prompt import Template
+from configs.settings import Settings
 from configs.tokens import Counter
 from configs.vocabulary import Vocabulary
 from flows.shots import Shot
@@ -94,3 +95,7 @@ class Resolved:
     def campaign(self) -> Campaign:
         """The brief itself."""
         return self.loaded.campaign
+
+    def settings(self, shot: Shot, stage: str = "") -> Settings:
+        """Return a shot's settings, or those of a stage that is not named like its kind."""
+        return self.layers.settings(shot.axes, stage)

@@ -71,7 +71,7 @@ class _Loom:
 
     def __init__(self, resolved: Resolved, steps: tuple[Step, ...], prompts: Prompts) -> None:
         self.resolved, self.facts, self.prompts = resolved, resolved.facts, prompts
-        self.campaign, self.layers = resolved.campaign, resolved.layers
+        self.campaign = resolved.campaign
         self.models = resolved.library.models
         self.steps = {step.id: step for step in steps}
         self.sinks = [step for step in steps if step.sink]
@@ -93,7 +93,7 @@ class _Loom:
             shot: which one.
             stage: a stage that is not named like its kind, as its settings may be its own.
         """
-        settings = self.layers.settings(shot.axes, stage)
+        settings = self.resolved.settings(shot, stage)
         key = id(settings), self.prompts[shot.id].motion
         if key not in self.drawn:
             animate = settings.animate.model_copy(update={"motion": key[1]})

@@ -30,16 +30,17 @@ def write_prompts(resolved: Resolved) -> Prompts:
         taken: set[str] = set()
         for shot in shots:
             prompts[shot.id] = expanded = _expand(resolved, shot, taken)
-            if expanded.texts["picture"] in taken and shot.product.image is None:
+            words = _template_words(expanded)
+            if words in taken and shot.product.image is None:
                 raise BadPlan(_exhausted(resolved, shot, len(taken)))
-            taken.add(expanded.texts["picture"])
+            taken.add(words)
     return prompts
 
 
 def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
     names = resolved.campaign.prompt.template
     names = (names,) if isinstance(names, str) else names
-    settings = resolved.layers.settings(shot.axes)
+    settings = resolved.settings(shot)
     models, profile = resolved.library.models, resolved.profile
     return expand_shot(
         campaign=resolved.campaign,
@@ -58,6 +59,12 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
         counters=resolved.counters,
         where=lambda *path: resolved.loaded.source.where(path),
     )
+
+
+def _template_words(expanded: Expanded) -> str:
+    """Return the picture prompt before any language model: what shots are told apart by."""
+    asked = {wish.port: wish.text for wish in expanded.wishes}
+    return asked.get("picture", expanded.texts["picture"])
 
 
 def _exhausted(resolved: Resolved, shot: Shot, count: int) -> str:

@@ -31,6 +31,7 @@ from configs.vocabulary import Vocabulary, load_vocabulary
 from configs.wording import unknown
 from flows.facts import Facts, Picture, Resolved
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
+from flows.prompts import write_prompts
 from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, pick_profile, pixels, read_cpu
 from tasks.model import folder_of
@@ -77,7 +78,7 @@ def resolve(
     folders = {model: folder_of(library.models[model], home) for model in models}
     hashes = FileHashes(home.cache / "hashes.json")
     own = _Files(home, loaded, hashes)
-    return Resolved(
+    resolved = Resolved(
         loaded=loaded,
         pipeline=pipeline,
         pipeline_marks=marks,
@@ -103,6 +104,19 @@ def resolve(
             expansions={},
         ),
     )
+    return _expanded(resolved, home)
+
+
+def _expanded(resolved: Resolved, home: Home) -> Resolved:
+    """Ask language models for the prompts of the shots that want them."""
+    settings = {id(each): each for each in map(resolved.settings, resolved.shots)}
+    if all(each.expand.expander == "template" for each in settings.values()):
+        return resolved
+    from tasks.expanders import fulfil  # HTTP and threads, for those who use them
+
+    wishes = [wish for made in write_prompts(resolved).values() for wish in made.wishes]
+    expansions = fulfil(wishes, cache=home.cache, models=home.root / "models")
+    return replace(resolved, facts=replace(resolved.facts, expansions=expansions))
 
 
 def _with(loaded: Loaded, *, start: dt.date | None, seed: int) -> Loaded:

@@ -55,19 +55,27 @@ class Desk:
         path.write_text(yaml.safe_dump(value, allow_unicode=True, sort_keys=False), "utf-8")
         return path
 
-    def resolve(self, edit: Edit = lambda _: None, **options: Any) -> Resolved:
-        """Return the demo with an edited brief, and its facts pinned."""
+    def edit(self, change: Edit) -> None:
+        """Write the brief as `change` leaves it."""
         brief = copy.deepcopy(self.brief)
-        edit(brief)
+        change(brief)
         self.write("campaigns/demo", brief)
-        resolved = resolve(self.home, "demo", **{"today": TODAY, "profile": "mini", **options})
+
+    def found(self, change: Edit = lambda _: None, **options: Any) -> Resolved:
+        """Return the demo with an edited brief, as this machine resolves it."""
+        self.edit(change)
+        return resolve(self.home, "demo", **{"today": TODAY, "profile": "mini", **options})
+
+    def resolve(self, change: Edit = lambda _: None, **options: Any) -> Resolved:
+        """Return the demo with an edited brief, its facts pinned."""
+        resolved = self.found(change, **options)
         photo = Picture(InputFile("20" * 32, "brand/mug.png"), 900, 1200)
         photos = dict.fromkeys(resolved.facts.photos, photo)
         return with_facts(resolved, photos=photos, **PINNED)
 
-    def plan(self, edit: Edit = lambda _: None, **options: Any) -> Plan:
+    def plan(self, change: Edit = lambda _: None, **options: Any) -> Plan:
         """Return the plan of the demo with an edited brief."""
-        return plan(self.resolve(edit, **options))
+        return plan(self.resolve(change, **options))
 
 
 def shipped(name: str) -> Brief:
