@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from prefect.artifacts import (
     create_progress_artifact,
@@ -12,7 +13,6 @@ from prefect.artifacts import (
 )
 
 from catalogs.record import Run
-from flows.book import Book
 from flows.progress import Watch
 
 EVERY_SECONDS = 2.0
@@ -33,17 +33,22 @@ def progress(watch: Watch) -> Callable[[], None]:
     return show
 
 
-def table(run: Run, book: Book) -> None:
-    """Create the final table: a row for every delivery, with its file or its reason."""
+def table(run: Run, files: Mapping[str, Path]) -> None:
+    """Create the final table: a row for every delivery, with its file or its reason.
+
+    Args:
+        run: what became of every node.
+        files: deliveries under their names for people, by node key.
+    """
     rows = [
         {
             "shot": entry.place.shot,
             "delivery": entry.place.delivery,
             "state": entry.state,
-            "file": str(book.files.get(entry.key, "")),
+            "file": str(files.get(entry.key, "")),
             "reason": entry.error,
         }
         for entry in run.entries
-        if entry.place.delivery and entry.key in book.sinks
+        if entry.key in files or (entry.place.delivery and entry.error)
     ]
-    create_table_artifact(rows, key="campaign-deliveries", description=book.headline())
+    create_table_artifact(rows, key="campaign-deliveries", description=f"Run {run.id}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -63,34 +64,29 @@ def campaign(
     Returns:
         The run's id.
     """
-    logger = get_run_logger()
-    prepared = prepare(
-        Home.find(Path(home) if home else None),
-        campaign,
-        start=start,
-        profile=profile,
-        seed=seed,
-        draw=str(flow_run.get_id()),
-    )
+    place = Home.find(Path(home) if home else None)
+    draw = str(flow_run.get_id())
+    resolved, plan = prepare(place, campaign, start=start, profile=profile, seed=seed, draw=draw)
     watch = current_watch()
-    with stop_on_signals() as stop, Book.open(prepared, watch=watch) as book:
-        logger.info("%s", book.headline())
+    with stop_on_signals() as stop, Book.open(place, resolved, plan, watch) as book:
+        get_run_logger().info("%s", plan.headline())
         show = artifacts.progress(watch)
         outcome = execute(
             book.works,
-            starter(book.studio(stop), book.run_id, watch),
+            starter(book.studio(stop), book.run.id, watch),
             slots=SLOTS,
             held=book.store.has,
             cancelled=stop,
             idle=lambda: (book.tick(), show()),
         )
         run = book.close(outcome, interrupted=stop())
-        artifacts.table(run, book)
+        artifacts.table(run, book.files)
     if run.state == "interrupted":
-        raise Interrupted(f"stopped; what was finished is kept: {book.headline()}")
-    failed = book.failures()
-    if failed:
-        return Completed(name="Partly done", message=failed, data=run.id)
+        raise Interrupted("stopped; what was finished is kept, and the next run goes on from it")
+    if run.state == "failed":
+        lost = {entry.place.shot for entry in run.entries if entry.state in ("failed", "skipped")}
+        words = f"{len(lost)} of {len(run.shots)} shots failed; the others are delivered"
+        return Completed(name="PartlyDone", message=words, data=run.id)
     return run.id
 
 
@@ -101,13 +97,22 @@ def starter(studio: Studio, run_id: str, watch: Watch) -> Callable[[Work, Done],
         future = TASKS[work.kind].submit(
             f"{work.shot} {work.stage}", quote(work), quote(studio), quote(watch), run_id
         )
-        future.add_done_callback(lambda ended: done(work, error_of(ended.state)))
+        future.add_done_callback(lambda ended: done(work, ending(ended)))
 
     return start
 
 
+def ending(future: PrefectFuture[int]) -> BaseException | None:
+    """Return what a finished task run raised, if it did; itself it raises nothing."""
+    try:
+        future.wait()  # keeps the state that the run ended with; `state` alone would ask the server
+        return error_of(future.state)
+    except Exception as error:
+        return error
+
+
 def error_of(state: State[int]) -> BaseException | None:
-    """Return what a task run raised, if it did."""
+    """Return what the state of a task run holds as its error, if it failed."""
     if state.is_completed():
         return None
     result = state.result(raise_on_failure=False)

@@ -1,4 +1,4 @@
-"""The `keyreel` command: a thin shell over the library. It can do nothing that the library cannot."""
+"""The `keyreel` command: a thin shell over the library, which can do all that it can."""
 
 from __future__ import annotations
 
@@ -77,15 +77,18 @@ def plan(
 ) -> None:
     """Show what a run would make, why, how long it takes and how much disk; spends nothing."""
     from flows import screen
+    from flows.explain import explain as explained
     from flows.plan import prepare
 
-    prepared = prepare(home_of(context), campaign, start=_day(start), profile=profile, seed=seed)
+    resolved, planned = prepare(
+        home_of(context), campaign, start=_day(start), profile=profile, seed=seed
+    )
     if explain:
-        screen.say(prepared.explain(*explain))
+        screen.say(explained(resolved, *explain))
     elif as_json:
-        screen.print_json(prepared.plan.as_json())
+        screen.print_json(planned.as_json())
     else:
-        screen.plan(prepared)
+        screen.plan(planned)
 
 
 @app.command()

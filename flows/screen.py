@@ -22,7 +22,7 @@ from rich.text import Text
 from catalogs.record import Run
 from configs.base import Json
 from configs.home import Home
-from flows.plan import Prepared
+from flows.plan import Plan
 from flows.progress import Watch
 
 console = Console(highlight=False)
@@ -46,38 +46,21 @@ def initialised(home: Home) -> None:
     say(f"Home ready in {home.root}\nCampaigns: {names}")
 
 
-def plan(prepared: Prepared) -> None:
+def plan(planned: Plan) -> None:
     """Print what a run would make, stage by stage, with the reasons for what is stale."""
-    plan = prepared.plan
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "new", "stale", "cached", "seconds", "MB"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for row in plan.summary():
-        table.add_row(
-            row.stage,
-            str(row.new),
-            str(row.stale),
-            str(row.cached),
-            f"{row.seconds:.0f}",
-            f"{row.bytes / 1e6:.0f}",
-        )
-    say(prepared.headline())
+    for row in planned.rows:
+        counts = (str(row.new), str(row.stale), str(row.cached))
+        table.add_row(row.stage, *counts, f"{row.seconds:.0f}", f"{row.bytes / 1e6:.0f}")
+    say(planned.headline())
     console.print(table)
-    reasons = Counter(plan.reasons.values())
+    reasons = Counter(planned.reasons.values())
     for reason, count in reasons.most_common(MOST_REASONS):
         say(f"  {count} × {reason}")
     if len(reasons) > MOST_REASONS:
         say(f"  … and {len(reasons) - MOST_REASONS} more reasons; see --json")
-
-
-def nothing_to_do(prepared: Prepared) -> None:
-    """Say that everything is made."""
-    say(f"{prepared.headline()}\nNothing to do: every delivery is made and up to date.")
-
-
-def announce(prepared: Prepared) -> None:
-    """Say what a run is about to make."""
-    say(prepared.headline())
 
 
 @contextmanager
