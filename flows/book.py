@@ -1,7 +1,7 @@
-"""The book of one run: its run file, the catalog fed as it goes, deliveries under names for
-people, and the gallery page at the end.
+"""The book of one run: what is written down of it while it goes on, and at its end.
 
-Knows nothing of Prefect or of the order of work.
+The run file, the catalog, deliveries under names for people, the gallery page. Knows nothing of
+Prefect or of the order of work.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import datetime as dt
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalogs.catalog import Catalog
 from catalogs.gallery.page import write_gallery
-from catalogs.node import Address, Node
+from catalogs.node import Address
 from catalogs.record import Entry, Place, Run
 from catalogs.runs import write_run
 from catalogs.store import Store
+from configs.base import Json
 from configs.home import Home
 from flows.execute import Outcome, Work, group
 from flows.facts import Resolved
@@ -76,8 +77,7 @@ class Book:
     def tick(self) -> None:
         """Feed the catalog and publish it, where that is due."""
         if time.monotonic() - self.fed >= FEED_SECONDS:
-            if self.catalog.feed():
-                self.catalog.publish()
+            self.catalog.refresh()
             self.fed = time.monotonic()
 
     def close(self, outcome: Outcome, *, interrupted: bool) -> Run:
@@ -90,9 +90,7 @@ class Book:
         )
         self.deliver()
         folder = write_run(self.home.runs, self.run)
-        self.catalog.feed()
-        self.catalog.feed_run(self.run)
-        self.catalog.publish()
+        self.catalog.refresh(self.run)
         names = {name: found.name for name, found in self.resolved.library.deliveries.items()}
         write_gallery(self.run, self.store, self.home, folder, files=self.files, names=names)
         return self.run
@@ -151,10 +149,11 @@ def begin(resolved: Resolved, plan: Plan) -> Run:
     )
 
 
-def parameters(resolved: Resolved) -> Mapping[str, object]:
+def parameters(resolved: Resolved) -> dict[str, Json]:
     """Return what it takes to run the same again."""
     return {
-        "file": str(resolved.loaded.path.name),
+        "file": resolved.loaded.path.name,
+        "brand": resolved.campaign.brand.name,
         "seed": resolved.facts.seed,
         "start": min(shot.day.iso for shot in resolved.shots),
         "profile": resolved.profile_id,
@@ -182,8 +181,3 @@ def link(source: Path, target: Path) -> None:
 def now() -> str:
     """Return the time, ISO 8601, UTC, to the second."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-
-
-def unfinished(nodes: Mapping[str, Node], store: Store) -> int:
-    """Return how many nodes have no record."""
-    return sum(not store.has(key) for key in nodes)

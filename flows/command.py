@@ -174,7 +174,7 @@ def rebuild(context: typer.Context) -> None:
     from flows import screen
     from flows.upkeep import rebuild_catalog
 
-    screen.say(rebuild_catalog(home_of(context)))
+    screen.say(f"The catalog holds {rebuild_catalog(home_of(context))} nodes.")
 
 
 def _day(moment: dt.datetime | None) -> dt.date | None:

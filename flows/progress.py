@@ -14,7 +14,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from catalogs.node import Node
-from catalogs.record import Record
 from flows.execute import Work
 from tasks.stage import Progress
 
@@ -26,8 +25,6 @@ class Watch:
     total: Counter[str] = field(default_factory=Counter)
     """Nodes with work to do, by stage."""
     made: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
-    """Time taken by what was made, by stage."""
     steps: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Steps done and wanted of the nodes now in work, by address."""
     started: float = field(default_factory=time.monotonic)
@@ -44,12 +41,11 @@ class Watch:
         with self.lock:
             self.steps[str(progress.node.address)] = (progress.done, progress.total)
 
-    def finish(self, node: Node, record: Record) -> None:
+    def finish(self, node: Node) -> None:
         """Note a committed node."""
         with self.lock:
             self.steps.pop(str(node.address), None)
             self.made[node.address.stage] += 1
-            self.seconds[node.address.stage] += record.seconds
 
     def fraction(self) -> float:
         """Return how much of the run is done, 0 to 1, counting steps of what is in work."""

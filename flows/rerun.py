@@ -9,6 +9,7 @@ from catalogs.catalog import Catalog
 from catalogs.node import Address, Input, InputFile, Node, NodeOutput
 from catalogs.record import Record
 from catalogs.store import Store, describe
+from configs.base import Json
 from configs.errors import BadInput
 from configs.home import Home
 from configs.library import Library
@@ -74,12 +75,12 @@ def node_of(record: Record) -> Node:
     )
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def _mapping(value: Json) -> Mapping[str, Json]:
     assert isinstance(value, dict)
     return value
 
 
-def _input(source: object, path: str) -> Input:
+def _input(source: Json, path: str) -> Input:
     assert isinstance(source, list)
     if source[0] == "node":
         return NodeOutput(str(source[1]), str(source[2]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -19,11 +19,15 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from catalogs.record import Run
+from catalogs.ancestry import Ancestor
+from catalogs.disk import GcPlan
+from catalogs.record import Record, Run
 from configs.base import Json
 from configs.home import Home
+from flows.doctor import Finding
 from flows.plan import Plan
 from flows.progress import Watch
+from flows.rerun import Compared
 
 console = Console(highlight=False)
 MOST_REASONS = 12
@@ -168,3 +172,64 @@ def rows(columns: Sequence[str], values: Sequence[Sequence[object]]) -> None:
     for row in values:
         table.add_row(*("" if value is None else str(value) for value in row))
     console.print(table)
+
+
+def ancestry(found: Ancestor, depth: int = 0) -> None:
+    """Print an asset's recipe, and below it, indented, what it was made from."""
+    pad = "  " * depth
+    role = f"{found.role}: " if found.role else ""
+    if found.record is None:
+        say(f"{pad}{role}{found.path or 'lost'}  {found.sha256[:12]}")
+        return
+    record = found.record
+    place = " ".join(filter(None, (record.place.shot, record.place.aspect, record.place.delivery)))
+    say(f"{pad}{role}{record.place.stage}  {place}  {record.key[:12]}")
+    for name, value in _facts(record).items():
+        say(f"{pad}  {name:<10} {value}")
+    for parent in found.parents:
+        ancestry(parent, depth + 1)
+
+
+def _facts(record: Record) -> dict[str, str]:
+    outputs = [
+        f"{port} {asset.sha256[:12]} {asset.width}x{asset.height} {asset.bytes / 1e3:.0f} kB"
+        for port, asset in record.outputs.items()
+    ]
+    recipe = {name: record.recipe.get(name) for name in ("params", "model", "pixels")}
+    told = {name: json.dumps(value, ensure_ascii=False) for name, value in recipe.items() if value}
+    return {
+        "outputs": ", ".join(outputs),
+        **told,
+        "made": f"{record.started}, {record.seconds:.1f} s",
+    }
+
+
+def reran(compared: Sequence[Compared]) -> int:
+    """Print whether the bytes came out the same; return the exit code."""
+    for one in compared:
+        verdict = (
+            "the same bytes" if one.same else f"other bytes: {one.then[:12]} -> {one.now[:12]}"
+        )
+        say(f"{one.node} {one.port}: {verdict}")
+    return 0 if all(one.same for one in compared) else 1
+
+
+def collected(plan: GcPlan, *, deleted: bool) -> None:
+    """Print what was, or would be, deleted."""
+    verb = "Deleted" if deleted else "Would delete"
+    say(
+        f"{verb} {len(plan.records)} nodes and {len(plan.files)} files, {plan.bytes / 1e6:.1f} MB; "
+        f"{plan.kept} nodes stay."
+    )
+    if not deleted and plan.files:
+        say("Nothing is deleted yet: say `keyreel gc --yes`.")
+
+
+def findings(found: Iterable[Finding]) -> int:
+    """Print what the doctor found; return the exit code."""
+    worst = 0
+    for one in found:
+        mark = {"ok": "ok     ", "missing": "missing", "bad": "BAD    "}[one.state]
+        say(f"{mark}  {one.subject:<24} {one.text}")
+        worst = max(worst, one.state == "bad")
+    return worst

@@ -30,7 +30,7 @@ def make(
     missing = [node for node in nodes if not studio.store.has(node.key)]
     with studio.store.workspace() as workspace:
         for made in stage.run(missing, studio, workspace):
-            quality.gate(made)
+            quality.gate(made, studio.seen)
             finished = dt.datetime.now(dt.UTC)
             record = studio.store.commit(
                 made.node,

@@ -117,6 +117,8 @@ class Studio:
     budget_gb: float = 4.0
     on_progress: Callable[[Progress], None] = lambda _: None
     cancelled: Callable[[], bool] = lambda: False
+    seen: dict[str, str] = field(default_factory=dict)
+    """Fingerprints of this run's pictures and their shots: no two shots may look the same."""
 
     def path(self, node: Node, port: str) -> Path:
         """Return the file behind an input port: an asset of the store, or the user's own file."""
