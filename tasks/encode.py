@@ -66,7 +66,7 @@ def encode(
     cancelled: ffmpeg.Cancelled,
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Encode all `jobs` from `clip` in one process, and keep the clip's first frame as a PNG.
+    """Encode all `jobs` from `clip` in one process, and keep the clip's first frame as a PPM.
 
     Raises:
         StageFailed: where the process fails; none of the files is good then.
@@ -90,13 +90,18 @@ def arguments(clip: Path, jobs: Sequence[Job], first_frame: Path) -> list[str]:
             inputs += ["-i", str(job.overlay)]
         graph += _finish(job.file, number, "w" if job.stamp else "f")
         outputs += _output(job, number)
-    still = ["-map", "[first]", str(first_frame)]
+    # By a pipe's muxer: the one for picture files takes a % in a folder's name for a pattern.
+    still = ["-map", "[first]", "-c:v", "ppm", "-f", "image2pipe", str(first_frame)]
     return [*inputs, "-filter_complex", ";".join(graph), *outputs, *still]
 
 
 def _shape(file: ClipFile, number: int) -> list[str]:
     """Return the links that give the clip its length, a mixed rate and its shape."""
-    mix = f"framerate=fps={file.fps:g}:interp_start=0:interp_end=255:scene=100"
+    # Where the last frame ends, framerate may give one more or less: lengthen, then cut.
+    mix = (
+        f"tpad=stop=2:stop_mode=clone,framerate=fps={file.fps:g}:interp_start=0:interp_end=255:"
+        f"scene=100,trim=end_frame={file.frames}"
+    )
     tail = f"{mix if file.blend else 'null'}[p{number}]"
     framing = file.framing.filters(f"p{number}", f"f{number}")
     if file.passes == 1:

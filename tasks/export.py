@@ -41,11 +41,11 @@ def decide(cell: Cell) -> Decision:
     """
     delivery = cell.delivery
     assert delivery is not None, "the wiring lets this stage run per delivery only"
-    port = "clip" if delivery.kind == "clip" else "image"
-    if port not in cell.pictures or len(cell.pictures.keys() & {"clip", "image"}) > 1:
+    port, other = ("clip", "image") if delivery.kind == "clip" else ("image", "clip")
+    if port not in cell.pictures or other in cell.pictures:
         raise BadPlan(
-            f"{cell.shot}: {cell.delivery_id} is a {delivery.kind}: wire {port} into export, "
-            f"and nothing else but the overlay"
+            f"{cell.shot}: {cell.delivery_id} is a {delivery.kind}: export takes {port}, not "
+            f"{other}; use a pipeline like social-{delivery.kind}"
         )
     return (_decide_clip if port == "clip" else _decide_still)(cell, delivery)
 
@@ -179,7 +179,7 @@ def _clips(
 ) -> Iterator[Made]:
     """Encode a batch in one process, or one by one where that fails."""
     started = time.perf_counter()
-    first_frame = workspace / f"{batch[0].key}-first.png"
+    first_frame = workspace / f"{batch[0].key}-first.ppm"
     jobs = [job_of(node, studio, workspace) for node in batch]
     try:
         encode(

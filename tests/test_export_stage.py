@@ -127,7 +127,7 @@ class TestDecide:
     )
     def test_the_wrong_kind_of_input_is_a_plan_error(self, changes, port):
         """A clip delivery needs a clip wired in, and a still delivery an image."""
-        with pytest.raises(BadPlan, match="wire"):
+        with pytest.raises(BadPlan, match="use a pipeline like social-"):
             export.decide(make_cell(delivery(108, 192, **changes), {port: PHOTO}))
 
     def test_the_name_of_a_delivery_is_not_in_its_params(self):
@@ -242,22 +242,37 @@ class TestClips:
         assert np.abs(middle - frame_of(master, 8)).mean() < 3
         assert np.abs(first - middle).mean() > 5
 
-    @pytest.mark.parametrize("passes", [{"min_seconds": 2}, {}])
-    def test_a_rate_that_is_no_multiple_is_mixed(self, desk, master, passes):
-        """8 frames a second at 30 has as many frames as the time asks for."""
-        target = delivery(108, 192, fps={"min": 30, "max": 30}, **passes)
-        (made,) = desk.make(export.STAGE, node_for(desk, target, master))
-        draft = made.drafts["delivery"]
-        assert draft.fps == 30
-        assert draft.frames == made.node.params["frames"]
+    def test_mixed_frames_move_evenly(self, desk):
+        """From 16 to 24 frames a second, forth and back, no step is left out or doubled."""
+
+        def centre(frame: np.ndarray) -> float:
+            red = np.clip(frame[..., 0] - frame[..., 1] - 20, 0, None)
+            return float((red * np.arange(144)).sum() / red.sum())
+
+        pictures = [
+            scene(SOURCE, 0).transform(SOURCE, 0, (1, 0, 20 - 3 * n, 0, 1, 0)) for n in range(9)
+        ]
+        master = desk.root / "even.mp4"
+        ffmpeg.write_clip(master, map(np.asarray, pictures), size=SOURCE, fps=16)
+        target = delivery(*SOURCE, fps={"min": 24, "max": 24}, min_seconds=1)
+        photo = Photo(*SOURCE, fps=16, frames=9)
+        (made,) = desk.make(export.STAGE, node_for(desk, target, master, photo=photo))
+        path = made.drafts["delivery"].path
+        steps = np.abs(np.diff([centre(frame_of(path, number)) for number in range(24)]))
+        assert steps.min() > 1.0
+        assert steps.max() < 3.0
 
     @pytest.mark.parametrize(
-        ("own", "frames"), [(8, 10), (12, 33), (16, 5), (16, 33), (25, 9), (30, 2), (16, 1)]
+        ("own", "frames", "fps"),
+        [
+            *((8, 10, 24), (12, 33, 24), (16, 33, 32), (30, 2, 60), (16, 1, 32)),  # repeated
+            *((8, 3, 30), (16, 1, 60), (24, 33, 25), (25, 16, 24), (29.97, 33, 50)),  # mixed
+        ],
     )
-    def test_every_length_and_rate_has_its_frames(self, desk, own, frames):
+    def test_every_length_and_rate_has_its_frames(self, desk, own, frames, fps):
         """However long the clip, the finished file has the frames that were planned."""
         path = clip(desk.root / "m.mp4", (64, 64), frames=frames, fps=own)
-        target = delivery(64, 64, fps={"min": 23, "max": 60})
+        target = delivery(64, 64, fps={"min": fps, "max": fps})
         photo = Photo(64, 64, fps=own, frames=frames)
         (made,) = desk.make(export.STAGE, node_for(desk, target, path, photo=photo))
         assert made.drafts["delivery"].frames == made.node.params["frames"]
@@ -289,6 +304,18 @@ class TestClips:
             done = [one.done for one in told if one.node.key == node.key]
             assert done == sorted(done)
             assert all(one.done <= one.total for one in told)
+
+    @pytest.mark.parametrize("name", ["50%d off", "%03d", "春 é'", "a:b;c[d],e", "new\nline"])
+    def test_any_folder_name_will_do(self, tmp_path, name):
+        """ffmpeg reads patterns, protocols and graphs out of words; a home's name is none."""
+        desk = Desk(tmp_path / name)
+        target = delivery(108, 192)
+        overlay = overlay_for(desk, target)
+        master = clip(desk.root / "m.mp4", SOURCE, frames=3)
+        photo = Photo(*SOURCE, fps=8, frames=3)
+        node = node_for(desk, target, master, overlay=overlay, photo=photo)
+        (made,) = desk.make(export.STAGE, node)
+        assert made.drafts["delivery"].frames == 3
 
 
 class TestFaults:
