@@ -124,8 +124,9 @@ def _check(node: nodes.Node, loops: int) -> None:
         isinstance(node.node, nodes.Name) and node.node.name == "range"
     ):
         raise BadTemplate("calls are not allowed, except `range`", node.lineno)
-    if isinstance(node, nodes.Name) and node.name == "self":
-        raise BadTemplate("`self` is not allowed here", node.lineno)
+    name = getattr(node, "name", getattr(node, "attr", ""))
+    if name == "self" or (isinstance(name, str) and name.startswith("_")):
+        raise BadTemplate(f"`{name}` is not allowed here", node.lineno)
     loops += isinstance(node, nodes.For)
     if loops > MAX_LOOPS:
         raise BadTemplate(f"more than {MAX_LOOPS} nested loops", node.lineno)
