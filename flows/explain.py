@@ -1,4 +1,4 @@
-"""Who set a value: `keyreel plan --explain SHOT FIELD`."""
+"""Who set a value of a shot: `keyreel plan --explain SHOT FIELD`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from configs.errors import BadInput
 from configs.wording import unknown
 from flows.facts import Resolved
+from flows.prompts import write_prompts
 
 
 def explain(resolved: Resolved, shot: str, field: str) -> str:
@@ -25,10 +26,13 @@ def explain(resolved: Resolved, shot: str, field: str) -> str:
         raise BadInput(unknown("shot", shot, shots))
     layers = resolved.layers.explain(shots[shot].axes, field)
     width = max(len(layer) for layer, _, _ in layers)
-    lines = [
-        f"  {layer:<{width}}  {json.dumps(value, ensure_ascii=False)}  ({where})"
-        for layer, where, value in layers
-    ]
-    *_, (layer, _, value) = layers
-    said = json.dumps(value, ensure_ascii=False)
-    return "\n".join([f"{shot} {field} is {said}, set by {layer}:", *lines])
+    lines = [f"  {layer:<{width}}  {_said(value)}  ({where})" for layer, where, value in layers]
+    layer, _, value = layers[-1]
+    drawn = ""
+    if (field, value) == ("animate.motion", "auto"):
+        drawn = f"; drawn for this shot: {write_prompts(resolved)[shot].motion}"
+    return "\n".join([f"{shot}: {field} is {_said(value)}, set by {layer}{drawn}", *lines])
+
+
+def _said(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -133,7 +133,7 @@ def test_an_input_that_no_branch_supplies(desk: Desk):
         ("delivery.id == 'douyin'", "'delivery' is undefined"),
         ("day.weekday ==", "unexpected"),
         ("'a' * 100000000 == 'b'", "repeats to more than 4000"),
-        ("day.__class__.__mro__", "unsafe"),
+        ("day.__class__.__mro__", "(not allowed|unsafe)"),
         ("1 / 0", "not allowed"),
     ],
 )
