@@ -53,7 +53,6 @@ def draw(
         Interrupted: where `cancelled` said so.
         Rejected: where the model gave values that are no numbers.
     """
-    import torch
     from PIL import Image
 
     def after_step(_: object, step: int, __: object, state: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +62,8 @@ def draw(
         return state
 
     with weights.lease(request.spec) as pipe:
+        import torch  # loading imported it first, so that its seconds count as loading
+
         check_sides(request.width, request.height, pipe.vae_scale_factor * 2)
         check_tokens(request.prompt, _count_tokens(pipe, request.prompt), request.max_tokens)
         picture = pipe(

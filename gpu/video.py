@@ -57,7 +57,6 @@ def animate(
         Interrupted: where `cancelled` said so.
         Rejected: where the model gave values that are no numbers.
     """
-    import torch
     from PIL import Image
 
     def stop_if_asked(*_: object) -> None:
@@ -71,6 +70,8 @@ def animate(
 
     size = (request.width, request.height)
     with weights.lease(request.spec) as pipe:
+        import torch  # loading imported it first, so that its seconds count as loading
+
         _check(request, pipe)
         watch = pipe.vae.decoder.register_forward_pre_hook(stop_if_asked)
         try:
