@@ -154,7 +154,7 @@ class Bench:
         outputs: list[str] = []
         for number, (job, raw) in enumerate(zip(self.jobs, self.raw, strict=True)):
             file = job.file
-            size = f"{file.width}x{file.height}"
+            size = "{}x{}".format(*file.framing.size)
             inputs += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", f"{file.fps:g}"]
             inputs += ["-i", str(raw)]
             encoder = ffmpeg.x264(fps=file.fps, crf=file.crf, preset=file.preset)
@@ -173,13 +173,13 @@ class Bench:
         framing = file.framing
         return {
             "clip": str(self.clip),
-            "overlay": str(job.overlay),
+            "overlay": str(job.stamp.overlay if job.stamp else ""),
             "crop": framing.crop if framing.ground == "none" else framing.behind,
             "size": framing.size,
             "fps": file.fps,
             "crf": file.crf,
             "preset": file.preset,
-            "path": str(self.desk.root / f"moviepy-{file.width}x{file.height}.mp4"),
+            "path": str(self.desk.root / f"moviepy-{job.path.name}"),
         }
 
 

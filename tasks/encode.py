@@ -1,7 +1,7 @@
 """One clip into many files by one ffmpeg process: one decode, one graph, an encoder for each file.
 
-Filters and pipes are at most 7 % of the work, so nothing here is clever but the order: the logo is
-blended in its own box, not over the frame, and frames are repeated last, where that copies nothing.
+Filters are at most 7 % of the work, so nothing here is clever but the order: the logo is blended in
+its own box, not over the frame, and frames are repeated last, where that copies nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import Literal
 from configs.base import Declaration
 from tasks import ffmpeg
 from tasks.framing import Framing, Rect
-from tasks.still import StillFile
+from tasks.still import Stamp, StillFile
 
 
 class ClipFile(Declaration):
     """What decides the bytes of one finished clip; an export node's params."""
 
-    width: int
-    height: int
     framing: Framing
     clip_fps: float
     clip_frames: int
@@ -52,10 +50,7 @@ class Job:
 
     path: Path
     file: ClipFile
-    overlay: Path | None = None
-    """RGBA picture of the frame's size."""
-    stamp: Rect | None = None
-    """The part of it that is not empty."""
+    stamp: Stamp | None = None
 
 
 def encode(
@@ -86,8 +81,8 @@ def arguments(clip: Path, jobs: Sequence[Job], first_frame: Path) -> list[str]:
     for number, job in enumerate(jobs):
         graph += _shape(job.file, number)
         if job.stamp:
-            graph += _stamp(job.stamp, number, inputs.count("-i"))
-            inputs += ["-i", str(job.overlay)]
+            graph += _stamp(job.stamp.area, number, inputs.count("-i"))
+            inputs += ["-i", str(job.stamp.overlay)]
         graph += _finish(job.file, number, "w" if job.stamp else "f")
         outputs += _output(job, number)
     # By a pipe's muxer: the one for picture files takes a % in a folder's name for a pattern.
@@ -116,9 +111,9 @@ def _shape(file: ClipFile, number: int) -> list[str]:
     ]
 
 
-def _stamp(stamp: Rect, number: int, source: int) -> list[str]:
+def _stamp(area: Rect, number: int, source: int) -> list[str]:
     """Return the links that blend the logo into its own box."""
-    x, y, width, height = stamp
+    x, y, width, height = area
     return [
         f"[{source}:v]crop={width}:{height}:{x}:{y},{ffmpeg.TO_YUV},format=yuva420p[l{number}]",
         f"[f{number}][l{number}]overlay={x}:{y}[w{number}]",

@@ -21,7 +21,7 @@ from tasks.framing import frame
 from tasks.photo import open_photo
 from tasks.probe import check, probe
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Studio
-from tasks.still import StillFile, stamp_of
+from tasks.still import Stamp, StillFile
 
 ENCODERS = 4
 """At once: four 1080-class x264 encoders and their lookahead take 0.6 GB together."""
@@ -29,7 +29,7 @@ ENCODERS = 4
 MOST_PASSES = 4
 """A clip is played forth and back at most twice; more is tiresome to watch."""
 
-COMMON_RATES = (24, 25, 30, 50, 60)
+COMMON_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 
 
 def decide(cell: Cell) -> Decision:
@@ -57,8 +57,6 @@ def _decide_clip(cell: Cell, delivery: Delivery) -> Decision:
     fps, blend = _rate(cell, delivery.fps, clip.fps)
     cover = delivery.cover or delivery
     file = ClipFile(
-        width=delivery.width,
-        height=delivery.height,
         framing=frame(clip, delivery.width, delivery.height, settings.fit),
         clip_fps=clip.fps,
         clip_frames=clip.frames,
@@ -87,8 +85,7 @@ def _decide_clip(cell: Cell, delivery: Delivery) -> Decision:
 
 
 def _decide_still(cell: Cell, delivery: Delivery) -> Decision:
-    if delivery.format == "mp4":
-        raise BadPlan(f"{cell.delivery_id}: a still has the format jpeg, png or webp, not mp4")
+    assert delivery.format != "mp4", "a delivery that is a still refuses it"
     settings = cell.settings.export
     size = delivery.width, delivery.height
     file = StillFile(
@@ -136,8 +133,8 @@ def _rate(cell: Cell, takes: Rate, own: float) -> tuple[float, bool]:
     times = max(1, math.ceil(takes.min / own))
     if times * own <= takes.max:
         return float(times * own), False
-    common = (float(rate) for rate in COMMON_RATES if takes.min <= rate <= takes.max)
-    return next(common, float(takes.max)), True
+    common = [rate for rate in COMMON_RATES if takes.min <= rate <= takes.max] or [takes.max]
+    return min(common, key=lambda rate: abs(rate - own)), True
 
 
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
@@ -198,51 +195,51 @@ def _clips(
         for node in batch:
             yield from _clips([node], studio, workspace, failures)
         return
+    seconds = (time.perf_counter() - started) / len(batch)
     with Image.open(first_frame) as first:
         for node, job in zip(batch, jobs, strict=True):
             try:
-                yield _made(node, job, first, started, len(batch))
+                yield Made(node, _finish(job, first), seconds, {"encoded_together": len(batch)})
             except Rejected as error:
                 failures.append(Rejected(f"{node.address}: {error}"))
 
 
 def job_of(node: Node, studio: Studio, workspace: Path) -> Job:
     """Return what is to be encoded for a node, and where in the workspace."""
-    overlay = studio.path(node, "overlay") if "overlay" in node.inputs else None
     return Job(
         path=workspace / f"{node.key}.mp4",
         file=ClipFile.model_validate(node.params),
-        overlay=overlay,
-        stamp=stamp_of(overlay) if overlay else None,
+        stamp=_stamp(node, studio),
     )
 
 
-def _made(node: Node, job: Job, first: Image.Image, started: float, shared: int) -> Made:
-    """Look at a finished file and make its cover.
+def _stamp(node: Node, studio: Studio) -> Stamp | None:
+    return Stamp.of(studio.path(node, "overlay")) if "overlay" in node.inputs else None
+
+
+def _finish(job: Job, first: Image.Image) -> dict[str, Draft]:
+    """Look at a finished file, and make its cover from the clip's first frame.
 
     Raises:
         Rejected: where it is not what was asked for.
     """
     facts = probe(job.path)
     check(facts, job.file)
-    cover = job.path.with_suffix(".jpg")
-    job.file.cover.make(first, job.overlay, cover)
-    clip = Draft(
-        job.path,
-        "clip",
-        "video/mp4",
-        facts.width,
-        facts.height,
-        frames=facts.frames,
-        fps=facts.fps,
-        seconds=facts.seconds,
-    )
-    return Made(
-        node,
-        {"delivery": clip, "cover": Draft(cover, "cover", "image/jpeg", *job.file.cover.size)},
-        (time.perf_counter() - started) / shared,
-        {"encoded_together": shared},
-    )
+    path = job.path.with_suffix(".jpg")
+    job.file.cover.make(first, job.stamp, path)
+    return {
+        "delivery": Draft(
+            job.path,
+            "clip",
+            "video/mp4",
+            facts.width,
+            facts.height,
+            frames=facts.frames,
+            fps=facts.fps,
+            seconds=facts.seconds,
+        ),
+        "cover": Draft(path, "cover", "image/jpeg", *job.file.cover.size),
+    }
 
 
 def _still(
@@ -253,9 +250,8 @@ def _still(
     started = time.perf_counter()
     file = StillFile.model_validate(node.params)
     path = workspace / f"{node.key}.{file.format}"
-    overlay = studio.path(node, "overlay") if "overlay" in node.inputs else None
     try:
-        file.make(open_photo(studio.path(node, "image")), overlay, path)
+        file.make(open_photo(studio.path(node, "image")), _stamp(node, studio), path)
     except Rejected as error:
         failures.append(Rejected(f"{node.address}: {error}"))
         return

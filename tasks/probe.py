@@ -157,9 +157,10 @@ def check(facts: Facts, asked: ClipFile) -> None:
     Raises:
         Rejected: naming everything that differs.
     """
+    width, height = asked.framing.size
     wanted = {
-        "width": asked.width,
-        "height": asked.height,
+        "width": width,
+        "height": height,
         "frames": asked.frames,
         "fps": round(asked.fps, 3),
         "pixel_format": "yuv420p",

@@ -5,12 +5,13 @@ Also the cover of a clip, which is a still of its first frame. Knows nothing of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
-from configs.base import Declaration, Json
+from configs.base import Declaration
 from configs.errors import Rejected
 from tasks.framing import Framing, Rect
 
@@ -30,61 +31,62 @@ class StillFile(Declaration):
         """Width and height in pixels."""
         return self.framing.size
 
-    def save_options(self) -> dict[str, Json]:
-        """Return what Pillow's `save` is told."""
-        if self.format == "jpeg":  # 4:4:4: a red logo on white frays at half the colour samples
-            return {
-                "quality": self.quality,
-                "subsampling": 0,
-                "progressive": True,
-                "optimize": True,
-            }
-        if self.format == "webp":
-            return {"quality": self.quality, "method": 4}
-        return {"compress_level": 6}
-
-    def make(self, picture: Image.Image, overlay: Path | None, path: Path) -> None:
+    def make(self, picture: Image.Image, stamp: Stamp | None, path: Path) -> None:
         """Write the file.
 
         Raises:
             Rejected: where it is larger than the platform takes.
         """
         frame = self.framing.draw(picture)
-        if overlay is not None:
-            stamp(frame, overlay)
-        frame.save(path, self.format, **self.save_options())
+        if stamp is not None:
+            stamp.lay(frame)
+        frame.save(path, self.format, **self._options())
         size = path.stat().st_size
         if self.max_bytes is not None and size > self.max_bytes:
             raise Rejected(
                 f"the still has {size} bytes, above {self.max_bytes}: lower export.quality"
             )
 
-
-def stamp_of(overlay: Path) -> Rect | None:
-    """Return the even rectangle of an overlay that is not empty, None where all of it is."""
-    with Image.open(overlay) as image:
-        box = image.getchannel("A").getbbox()
-        if box is None:
-            return None
-        left, top = box[0] // 2 * 2, box[1] // 2 * 2
-        right, bottom = (-(-end // 2) * 2 for end in box[2:])
-    return left, top, right - left, bottom - top
+    def _options(self) -> dict[str, int | bool]:
+        if self.format == "png":
+            return {"compress_level": 6}
+        if self.format == "webp":
+            return {"quality": self.quality, "method": 4}
+        # 4:4:4, since a red logo on white frays at half the colour samples.
+        return {"quality": self.quality, "subsampling": 0, "progressive": True}
 
 
-def stamp(frame: Image.Image, overlay: Path) -> None:
-    """Lay the overlay's logo over `frame`, at the same place in a frame of another size.
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The part of an overlay that is not empty."""
 
-    The logo keeps its share of the width, and the ratio between the free space on its two sides.
-    """
-    area = stamp_of(overlay)
-    if area is None:
-        return
-    x, y, width, height = area
-    with Image.open(overlay) as image:
-        logo = image.crop((x, y, x + width, y + height))
-        scale = frame.width / image.width
-        if frame.size != image.size:
+    overlay: Path
+    frame: tuple[int, int]
+    """Width and height of the overlay."""
+    area: Rect
+
+    @classmethod
+    def of(cls, overlay: Path) -> Stamp | None:
+        """Return an overlay's stamp, None where it has none."""
+        with Image.open(overlay) as image:
+            box = image.getchannel("A").getbbox()
+            if box is None:
+                return None
+            left, top = box[0] // 2 * 2, box[1] // 2 * 2
+            right, bottom = (-(-end // 2) * 2 for end in box[2:])
+            return cls(overlay, image.size, (left, top, right - left, bottom - top))
+
+    def lay(self, frame: Image.Image) -> None:
+        """Lay it over `frame`, at the same place in a frame of another size.
+
+        It keeps its share of the width, and the ratio between the free space on its two sides.
+        """
+        x, y, width, height = self.area
+        with Image.open(self.overlay) as image:
+            logo = image.crop((x, y, x + width, y + height))
+        if frame.size != self.frame:
+            scale = frame.width / self.frame[0]
             logo = logo.resize((round(width * scale), round(height * scale)))
-            x = round(x / max(1, image.width - width) * (frame.width - logo.width))
-            y = round(y / max(1, image.height - height) * (frame.height - logo.height))
-    frame.paste(logo, (x, y), logo)
+            x = round(x / max(1, self.frame[0] - width) * (frame.width - logo.width))
+            y = round(y / max(1, self.frame[1] - height) * (frame.height - logo.height))
+        frame.paste(logo, (x, y), logo)

@@ -81,6 +81,7 @@ class TestDecide:
             (16, (23, 30), None, 24, True),  # no multiple of 16 fits
             (16, (26, 29), None, 29, True),  # nor any common rate
             (24, (1, 20), None, 20, True),
+            (60, (23, 30), None, 30, True),  # the nearest common one
             (16, (23, 60), 48, 48, False),
             (16, (23, 60), 30, 30, True),
         ],
