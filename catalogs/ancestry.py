@@ -47,7 +47,7 @@ def key_of(connection: duckdb.DuckDBPyConnection, asset: str) -> tuple[str, str]
     Raises:
         BadInput: where nothing, or more than one thing, answers to it.
     """
-    name = sha256(Path(asset)) if Path(asset).is_file() else asset.lower()
+    name = sha256(Path(asset)) if is_file(asset) else asset.lower()
     if not NAME.fullmatch(name):
         raise BadInput(
             f"{asset}: neither a file nor the beginning of an asset's SHA-256 or a node's key; "
@@ -61,6 +61,14 @@ def key_of(connection: duckdb.DuckDBPyConnection, asset: str) -> tuple[str, str]
         few = ", ".join(name[:16] for name in names[:4])
         raise BadInput(f"{asset}: {len(names)} things begin so: {few}; give more digits")
     return str(found[0][1]), str(found[0][2])
+
+
+def is_file(asset: str) -> bool:
+    """Say whether `asset` is the path of a file; most words are not even a path."""
+    try:
+        return Path(asset).is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def ancestry(store: Store, key: str, port: str, role: str = "") -> Ancestor:

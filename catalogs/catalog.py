@@ -79,8 +79,9 @@ class Catalog:
     def publish(self) -> None:
         """Give readers a consistent copy, where anything was indexed since the last one."""
         with self._locked():
-            with self._open(self.path):
-                pass  # closing it writes its log into the file
+            if wal(self.path).exists() or not self.path.exists():
+                with self._open(self.path):
+                    pass  # closing it writes the log that a killed process left
             if not self._stale():
                 return
             draft = self.folder / "published.new"

@@ -7,7 +7,6 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,22 +16,17 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sync(files: Sequence[Path]) -> None:
-    """Wait until the files' bytes are on the disk: side by side, so that it joins their flushes.
+    """Wait until the files' bytes are on the disk.
 
     Folders are not synced: filesystems keep renames in order, so a power loss may undo the last
     seconds of renames, but never keep a later one without an earlier one.
     """
-    with ThreadPoolExecutor(len(files)) as threads:
-        for _ in threads.map(_sync, files):
-            pass
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    for file in files:
+        handle = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def move(source: Path, target: Path) -> None:
@@ -45,9 +39,23 @@ def move(source: Path, target: Path) -> None:
 @contextmanager
 def locked(path: Path, mode: int) -> Iterator[None]:
     """Hold a flock (`LOCK_SH` or `LOCK_EX`) on `path`; the kernel drops it with the process."""
-    with path.open("ab") as file:
-        fcntl.flock(file, mode)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, mode)
         yield
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all in it, as far as it is there.
+
+    An encoder that outlived its cancel may still write into the folder: a later sweep takes that.
+    """
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

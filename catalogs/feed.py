@@ -64,8 +64,10 @@ def _look_up(store: Store, name: str, batch: Batch) -> None:
 
 def index(connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:
     """Insert the batch's rows, in place of earlier ones of the same keys."""
-    _index_records(connection, batch.held, held=True)
-    _index_records(connection, batch.collected, held=False)
+    if batch.held:
+        _index_records(connection, batch.held, held=True)
+    if batch.collected:
+        _index_records(connection, batch.collected, held=False)
     reviews = [{**review.model_dump(), "id": name} for name, review in batch.reviews.items()]
     connection.execute(sql("feed_reviews"), {"reviews": json.dumps(reviews)})
 

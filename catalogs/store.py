@@ -15,14 +15,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from catalogs.durable import locked, move, sync, telling_of_space
+from catalogs.durable import locked, move, remove, sync, telling_of_space
 from catalogs.node import Node
 from catalogs.record import Asset, AssetKind, Place, Record, Review
 from catalogs.shelf import Shelf, identity
@@ -119,22 +118,28 @@ class Store:
     def workspace(self) -> Iterator[Path]:
         """Yield an empty folder on the store's filesystem; it is removed at the end.
 
-        Its flock marks it as in use, and goes with the process: no pid can be mistaken for another.
-
         Raises:
             OutOfSpace: where the disk fills while it is in use.
+        """
+        with self._claim(tempfile.mkdtemp) as folder:
+            yield folder
+
+    @contextmanager
+    def _claim(self, make: Callable[..., str]) -> Iterator[Path]:
+        """Yield a new place in `tmp/`, marked as in use by a flock on itself.
+
+        The flock goes with the process, so that no reused pid can pass for the one that died.
         """
         with telling_of_space(self.root):
             self.tmp.mkdir(parents=True, exist_ok=True)
             with locked(self.lock, fcntl.LOCK_SH):
-                folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.tmp))
-                mark = os.open(folder, os.O_RDONLY)
+                place = Path(make(prefix=f"{os.getpid()}-", dir=self.tmp))
+                mark = os.open(place, os.O_RDONLY)
                 fcntl.flock(mark, fcntl.LOCK_SH)
             try:
-                yield folder
+                yield place
             finally:
-                # An encoder that outlived its cancel may still write here; `sweep` takes the rest.
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(place)
                 os.close(mark)
 
     def sweep(self) -> int:
@@ -142,9 +147,9 @@ class Store:
         if not self.tmp.exists():
             return 0
         with locked(self.lock, fcntl.LOCK_EX):
-            dead = [folder for folder in self.tmp.iterdir() if not in_use(folder)]
-            for folder in dead:
-                shutil.rmtree(folder, ignore_errors=True)
+            dead = [place for place in self.tmp.iterdir() if not in_use(place)]
+            for place in dead:
+                remove(place)
             return len(dead) + self._sweep_inbox()
 
     @contextmanager
@@ -197,7 +202,7 @@ class Store:
         Raises:
             OutOfSpace: where the disk or its quota is full.
         """
-        with self.workspace() as desk:
+        with self._claim(new_file) as temporary:
             record = Record(
                 key=node.key,
                 recipe=node.recipe(),
@@ -210,7 +215,6 @@ class Store:
                 seconds=seconds,
                 facts=dict(facts or {}),
             )
-            temporary = desk / "record.json"
             temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
             self.at("temp written")
             sync([temporary, *(draft.path for draft in drafts.values())])
@@ -218,22 +222,23 @@ class Store:
             for port, asset in record.outputs.items():
                 move(drafts[port].path, self.asset_path(asset))
             self.at("renamed")
-            self._finish(temporary, node.key)
+            first = self._finish(temporary, node.key)
             self.at("recorded")
-        return self.record(node.key)
+        return record if first else self.record(node.key)
 
-    def _finish(self, temporary: Path, key: str) -> None:
-        """Give the record its name, unless another process was first; its inbox entry before it."""
+    def _finish(self, temporary: Path, key: str) -> bool:
+        """Give the record its name, its inbox entry before; say whether no other was first."""
         self.announce([key])
         with locked(self.lock, fcntl.LOCK_EX):
-            if not self.has(key):
-                self.records.take(temporary, key)
+            if self.has(key):
+                return False
+            self.records.take(temporary, key)
+            return True
 
     def review(self, review: Review) -> str:
         """Keep what a person thought of an asset; return the review's id."""
         name = identity(review)
-        with self.workspace() as desk:
-            temporary = desk / "review.json"
+        with self._claim(new_file) as temporary:
             temporary.write_text(review.model_dump_json(indent=1), encoding="utf-8")
             sync([temporary])
             self.announce([name])
@@ -290,9 +295,16 @@ def describe(draft: Draft) -> Asset:
     )
 
 
-def in_use(folder: Path) -> bool:
-    """Say whether a living process works in this folder of `tmp/`."""
-    mark = os.open(folder, os.O_RDONLY)
+def new_file(prefix: str, dir: Path) -> str:
+    """Make an empty file, as `tempfile.mkdtemp` makes a folder."""
+    handle, path = tempfile.mkstemp(prefix=prefix, dir=dir)
+    os.close(handle)
+    return path
+
+
+def in_use(place: Path) -> bool:
+    """Say whether a living process works in this folder or file of `tmp/`."""
+    mark = os.open(place, os.O_RDONLY)
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -56,9 +56,10 @@ def week(store: Store, run: str = "r1", start: str = "2026-03-02") -> Run:
         ports = {"clip": NodeOutput(clip.key, "out"), "overlay": NodeOutput(mark.key, "out")}
         export = node("export", shot, {}, ports, delivery="douyin")
         for made in (key, clip, mark, export):
-            state = "cached" if store.has(made.key) else "made"
-            commit(store, made, f"{made.address}", run=run)
-            entries.append(entry(made, state))
+            held = store.has(made.key)
+            if not held:
+                commit(store, made, f"{made.address}", run=run)
+            entries.append(entry(made, "cached" if held else "made"))
         shots[shot] = {
             "template": "product-closeup",
             "language": "zh",

@@ -94,7 +94,7 @@ def test_cached_and_failed_are_told_by_the_run(catalog, store):
     catalog.feed_run(week(store))
     again = week(store, "r2")
     failed = entry(
-        node("export", "rouge-01/2026-03-02", {"x": 1}, delivery="douyin"), "failed", "black"
+        node("export", "mug-01/2026-03-02", {"x": 1}, delivery="douyin"), "failed", "black"
     )
     catalog.feed_run(again.model_copy(update={"entries": (*again.entries[:-1], failed)}))
     found = [row for row in rows(catalog)["executions"] if row[0] == "r2"]

@@ -2,19 +2,19 @@
 -- of the same node found it finished.
 INSERT OR REPLACE INTO executions BY NAME
 SELECT
-    run,
-    unnest(entry.place),
-    entry.key AS node,
-    if(entry.state = 'made', 'cached', entry.state) AS state,
-    if(entry.state = 'made', 0, entry.seconds) AS seconds,
-    entry.error
-FROM (SELECT id AS run, unnest(entries) AS entry FROM told)
+    t.run,
+    unnest(t.entry.place),
+    t.entry.key AS node,
+    if(t.entry.state = 'made', 'cached', t.entry.state) AS state,
+    if(t.entry.state = 'made', 0, t.entry.seconds) AS seconds,
+    t.entry.error
+FROM (SELECT id AS run, unnest(entries) AS entry FROM told) AS t
 WHERE NOT EXISTS (
     FROM nodes AS n
-    WHERE n.key = entry.key
-        AND n.run = run
-        AND n.stage = entry.place.stage
-        AND n.shot = entry.place.shot
-        AND n.aspect = entry.place.aspect
-        AND n.delivery = entry.place.delivery
+    WHERE n.key = t.entry.key
+        AND n.run = t.run
+        AND n.stage = t.entry.place.stage
+        AND n.shot = t.entry.place.shot
+        AND n.aspect = t.entry.place.aspect
+        AND n.delivery = t.entry.place.delivery
 );

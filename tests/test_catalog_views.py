@@ -1,0 +1,139 @@
+"""The seven views, each by the question that it answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from catalogs import migrations
+from catalogs.catalog import Catalog
+from catalogs.record import Review
+from catalogs.store import Store
+from tests.catalog_data import commit, entry, node, only, week
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    """Two weeks: the second run finds the first one's work and has one failed shot."""
+    root = tmp_path_factory.mktemp("home")
+    store = Store(root / "store")
+    catalog = Catalog(root / "catalog", store)
+    catalog.feed_run(week(store))
+    again = week(store, "r2")
+    late = {"started": "2026-03-09T08:00:00+00:00", "finished": "2026-03-09T08:01:00+00:00"}
+    failed = entry(
+        node("export", "mug-01/2026-03-02", {"x": 1}, delivery="douyin"), "failed", "black"
+    )
+    changes = {"entries": (*again.entries[:-1], failed), **late}
+    catalog.feed_run(again.model_copy(update=changes))
+    sha256 = only(store.record(again.entries[0].key)).sha256
+    for day, verdict in (("03", "approved"), ("04", "rejected"), ("02", "approved")):
+        at = f"2026-03-{day}T00:00:00+00:00"
+        store.review(Review(asset=sha256, verdict=verdict, reviewer="li", reviewed=at))
+    catalog.refresh()
+    return catalog
+
+
+def ask(catalog: Catalog, sql: str) -> list[dict]:
+    """Return the answer's rows by column."""
+    columns, rows = catalog.query(sql)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def test_the_views_are_those_of_the_design(catalog):
+    """A view more or less is a change that people see."""
+    assert migrations.views() == (
+        "v_assets", "v_cache_hits", "v_gpu_cost", "v_lineage",
+        "v_prompt_success", "v_stage_seconds", "v_weekly_output",
+    )  # fmt: skip
+
+
+def test_assets_are_flat(catalog):
+    """One row has the product, the day, the model, the prompt and the verdict of an asset."""
+    (row,) = ask(catalog, "FROM v_assets WHERE stage = 'keyframe' AND product = 'rouge-01'")
+    assert row["day"] == dt.date(2026, 3, 2)
+    assert (row["campaign"], row["model"], row["device"]) == ("spring", "mini-keyframe", "cpu")
+    assert (row["prompt"], row["template"]) == ("一支口红 0", "product-closeup")
+    assert row["verdict"] == "rejected"
+
+
+def test_assets_are_listed_once(catalog):
+    """Reviews, runs and prompts do not multiply rows."""
+    assert len(ask(catalog, "FROM v_assets")) == len(ask(catalog, "FROM assets")) == 7
+
+
+def test_a_clip_has_its_motion_prompt(catalog):
+    """The prompt beside an asset is the one that its stage was given."""
+    rows = ask(catalog, "SELECT DISTINCT prompt FROM v_assets WHERE stage = 'animate'")
+    assert rows == [{"prompt": "push in"}]
+
+
+def test_lineage_reaches_every_ancestor(catalog):
+    """An export's ancestors are its clip, keyframe, watermark and the logo, with their distance."""
+    rows = ask(
+        catalog,
+        "SELECT ancestor_stage, path, depth FROM v_lineage "
+        "WHERE child_stage = 'export' AND shot LIKE 'rouge%' ORDER BY depth, ancestor_stage",
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("animate", "", 1), ("watermark", "", 1),
+        ("file", "brand/logo.png", 2), ("keyframe", "", 2),
+    ]  # fmt: skip
+
+
+def test_a_file_counts_in_the_week_it_was_made(catalog):
+    """A later run that reuses a delivery adds nothing to its own week."""
+    (row,) = ask(catalog, "FROM v_weekly_output")
+    assert row["week"] == dt.date(2026, 3, 2)
+    assert (row["products"], row["shots"], row["files"]) == (2, 2, 2)
+
+
+def test_stage_seconds_are_of_made_nodes(catalog):
+    """What was found finished says nothing of how long it takes."""
+    rows = ask(catalog, "SELECT stage, nodes, p50, p95 FROM v_stage_seconds ORDER BY stage")
+    assert [tuple(row.values()) for row in rows] == [
+        ("animate", 2, 2.0, 2.0), ("export", 2, 2.0, 2.0),
+        ("keyframe", 2, 2.0, 2.0), ("watermark", 1, 2.0, 2.0),
+    ]  # fmt: skip
+
+
+def test_cost_counts_only_what_draws_with_a_model(catalog):
+    """Exports and watermarks cost no device time."""
+    rows = ask(
+        catalog, "SELECT stage, seconds, load_seconds, peak_gb FROM v_gpu_cost ORDER BY stage"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("animate", 4.0, 1.0, 2.0), ("keyframe", 4.0, 1.0, 2.0),
+    ]  # fmt: skip
+
+
+def test_prompt_success_counts_shots_and_verdicts(catalog):
+    """One of four shots failed; both kinds of review are counted."""
+    (row,) = ask(catalog, "FROM v_prompt_success")
+    assert (row["template"], row["shots"], row["failed"], row["success"]) == (
+        "product-closeup", 4, 1, 0.75,
+    )  # fmt: skip
+    assert (row["approved"], row["rejected"]) == (2, 1)
+
+
+def test_cache_hits_say_what_a_run_saved(catalog):
+    """The second run found all but the failed node finished: 14 s of work."""
+    first, second = ask(catalog, "FROM v_cache_hits")
+    assert (first["made"], first["cached"], first["nodes"]) == (7, 1, 8)
+    assert (second["made"], second["cached"], second["nodes"]) == (0, 7, 8)
+    assert (second["hit_rate"], second["seconds_saved"]) == (7 / 8, 14.0)
+
+
+def test_a_changed_view_is_applied_again(tmp_path, monkeypatch):
+    """An upgrade that changes a view reaches catalogs that exist."""
+    catalog = Catalog(tmp_path / "catalog", Store(tmp_path / "store"))
+    catalog.feed()
+    asked = migrations.sql("v_stage_seconds").replace("AS p50,", "AS median,")
+    old = migrations.sql
+    monkeypatch.setattr(
+        migrations, "sql", lambda name: asked if name == "v_stage_seconds" else old(name)
+    )
+    commit(catalog.store, node("export", "a/b"), "x")
+    catalog.refresh()
+    assert "median" in catalog.query("FROM v_stage_seconds")[0]
