@@ -24,6 +24,7 @@ from configs.layers import Layers
 from configs.library import Library
 from configs.load import Loaded, load_campaign
 from configs.marks import dotted
+from configs.model import Profile
 from configs.pipeline import Pipeline
 from configs.prompt import Template, load_template
 from configs.tokens import Counter, counter
@@ -66,45 +67,58 @@ def resolve(
     """
     library = Library.open(home)
     loaded = load_campaign(home.find_campaign(name), home, library)
-    pipeline, marks = library.pipeline(loaded.campaign.pipeline)
+    pipeline = library.pipeline(loaded.campaign.pipeline)
     profile_id, device = _device(profile or loaded.campaign.profile, library)
-    seed = _seed(seed, loaded.campaign.seed, draw)
-    loaded = _with(loaded, start=start, seed=seed)
-    campaign, store, runs = loaded.campaign, Store(home.store), recent_runs(home.runs)
-    layers = Layers.build(loaded, (pipeline, marks), profile_id, library)
-    today = today or dt.datetime.now(ZoneInfo(campaign.calendar.timezone)).date()
-    shots = shots_of(campaign, loaded.source, today=today)
-    models = _models(pipeline, layers, shots, library, profile_id)
+    loaded = _with(loaded, start=start, seed=_seed(seed, loaded.campaign.seed, draw))
+    layers = Layers.build(loaded, pipeline, profile_id, library)
+    today = today or dt.datetime.now(ZoneInfo(loaded.campaign.calendar.timezone)).date()
+    shots = shots_of(loaded.campaign, loaded.source, today=today)
+    row = library.profiles[profile_id]
+    models = _models(pipeline[0], layers, shots, row)
     folders = {model: folder_of(library.models[model], home) for model in models}
     hashes = FileHashes(home.cache / "hashes.json")
-    own = _Files(home, loaded, hashes)
+    prints = {model: _fingerprint(model, folders[model], hashes, profile_id) for model in models}
     resolved = Resolved(
         loaded=loaded,
-        pipeline=pipeline,
-        pipeline_marks=marks,
+        pipeline=pipeline[0],
+        pipeline_marks=pipeline[1],
         profile_id=profile_id,
-        profile=library.profiles[profile_id],
+        profile=row,
         library=library,
         layers=layers,
-        templates=_templates(campaign, library),
-        vocabulary=_vocabulary(folders, library),
+        templates=_templates(loaded.campaign, library),
+        vocabulary=_vocabulary({*models, row.picture, row.clip}, library),
         counters={library.models[model].folder: _counter(path) for model, path in folders.items()},
         shots=shots,
-        facts=Facts(
-            today=today,
-            seed=seed,
-            logos=own.logos(),
-            photos=own.photos(),
-            fingerprints=_fingerprints(folders, hashes, profile_id),
-            pixels=pixels(device, library.profiles[profile_id].dtype),
-            held=store.held(),
-            previous=previous_keys(runs, campaign.name),
-            recipe=partial(recipe_of, store),
-            costs=recorded_costs(runs, store),
-            expansions={},
-        ),
+        facts=_facts(home, loaded, hashes, today, pixels(device, row.dtype), prints),
     )
     return _expanded(resolved, home)
+
+
+def _facts(
+    home: Home,
+    loaded: Loaded,
+    hashes: FileHashes,
+    today: dt.date,
+    pixels: Mapping[str, str],
+    fingerprints: Mapping[str, str],
+) -> Facts:
+    """Return these facts and what else is found in the home."""
+    campaign, store, runs = loaded.campaign, Store(home.store), recent_runs(home.runs)
+    own = _Files(home, loaded, hashes)
+    return Facts(
+        today=today,
+        seed=campaign.seed or 0,
+        logos=own.logos(),
+        photos=own.photos(),
+        fingerprints=fingerprints,
+        pixels=pixels,
+        held=store.held(),
+        previous=previous_keys(runs, campaign.name),
+        recipe=partial(recipe_of, store),
+        costs=recorded_costs(runs, store),
+        expansions={},
+    )
 
 
 def _expanded(resolved: Resolved, home: Home) -> Resolved:
@@ -153,14 +167,9 @@ def _device(name: str, library: Library) -> tuple[str, Device]:
 
 
 def _models(
-    pipeline: Pipeline,
-    layers: Layers,
-    shots: Iterable[Shot],
-    library: Library,
-    profile_id: str,
+    pipeline: Pipeline, layers: Layers, shots: Iterable[Shot], profile: Profile
 ) -> list[str]:
     """Return the ids of the models that any stage draws with for any shot."""
-    profile = library.profiles[profile_id]
     used: dict[str, None] = {}
     for declared in pipeline.stages:
         makes = STAGES[declared.kind].uses
@@ -174,23 +183,16 @@ def _models(
     return list(used)
 
 
-def _fingerprints(
-    folders: Mapping[str, Path], hashes: FileHashes, profile_id: str
-) -> dict[str, str]:
-    """Return the fingerprint of each model's weights.
+def _fingerprint(model: str, folder: Path, hashes: FileHashes, profile_id: str) -> str:
+    """Return the fingerprint of a model's weights.
 
     Raises:
-        BadFile: where a folder is missing or not whole.
+        BadFile: where the folder is missing or not whole.
     """
-    found: dict[str, str] = {}
-    for model, folder in folders.items():
-        try:
-            found[model] = hashes.fingerprint(folder)
-        except BadFile as error:
-            raise BadFile(
-                f"{error} (profile {profile_id} draws this campaign with {model})"
-            ) from None
-    return found
+    try:
+        return hashes.fingerprint(folder)
+    except BadFile as error:
+        raise BadFile(f"{error} (profile {profile_id} draws with {model})") from None
 
 
 def _templates(campaign: Campaign, library: Library) -> dict[str, Template]:
@@ -207,9 +209,9 @@ def _counter(folder: Path) -> Counter:
     return Counter(lru_cache(maxsize=1024)(found.count), found.exact)
 
 
-def _vocabulary(folders: Mapping[str, Path], library: Library) -> Vocabulary | None:
+def _vocabulary(models: Iterable[str], library: Library) -> Vocabulary | None:
     """Return the words of the small models, where one is used."""
-    if any(library.models[model].dialect == "mini" for model in folders):
+    if any(library.models[model].dialect == "mini" for model in models):
         return load_vocabulary(Path(str(files("gpu"))) / "mini" / "vocabulary.json")
     return None
 
@@ -229,7 +231,8 @@ class _Files:
         try:
             file = self.home.inside(path)
             width, height = size_of(file)
-            return Picture(InputFile(self.hashes.of(file), path), width, height)
+            name = file.relative_to(self.home.root.resolve()).as_posix()
+            return Picture(InputFile(self.hashes.of(file), name), width, height)
         except (BadFile, OSError, ValueError) as error:
             place = f"{self.loaded.source.where(field)}: {dotted(field)}"
             raise BadFile(f"{place}: {error}") from None

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from configs.campaign import AxisValue, Calendar, Campaign, Product
-from configs.errors import BadPlan
+from configs.errors import BadInput, BadPlan
 from configs.festivals import Day, day_facts
 from configs.marks import Marks
 from configs.matrix import axes, spelled
@@ -47,17 +47,18 @@ def shots_of(campaign: Campaign, source: Marks, *, today: dt.date) -> tuple[Shot
         today: in the calendar's timezone.
 
     Raises:
-        BadPlan: where an axis is left with no value.
+        BadPlan: where an axis is left with no value, or a day is too far away to know festivals.
     """
+    calendar = campaign.calendar
+    first = first_day(calendar, today)
     try:
-        values = axes(campaign, first_day(campaign.calendar, today))
-    except BadPlan as error:
+        day_facts(first, calendar.locale)  # no year so late that days cannot be added
+        values = axes(campaign, first)
+        dates = [dt.date.fromisoformat(str(day)) for day in values["day"]]
+        days = [day_facts(date, calendar.locale) for date in dates]
+    except BadInput as error:
         raise BadPlan(f"{source.where(('matrix',))}: {error}") from None
     products = {product.id: product for product in campaign.products}
-    days = [
-        day_facts(dt.date.fromisoformat(str(day)), campaign.calendar.locale)
-        for day in values["day"]
-    ]
     others = sorted(values.keys() - {"product", "day"})
     cells = [
         dict(zip(others, cell, strict=True))

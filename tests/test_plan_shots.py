@@ -108,3 +108,10 @@ def test_an_empty_matrix_is_one_error(shots):
     """A matrix whose days fall outside the calendar names file, line and span."""
     with pytest.raises(BadPlan, match=r"week\.yaml:9: matrix\.day: no value is left .* 3 days"):
         shots("{day: [sun]}", days=3)
+
+
+@pytest.mark.parametrize("start", ["9999-12-30", "2099-12-30", "0001-01-01"])
+def test_a_day_out_of_range_is_one_error(shots, start):
+    """Days whose festivals nobody has computed are refused with the years that are known."""
+    with pytest.raises(BadPlan, match=r"week\.yaml:\d+: .*1901 to 2099"):
+        shots(start=start)

@@ -37,6 +37,15 @@ def test_pictures_are_known_by_their_bytes(desk: Desk):
     assert after.file.sha256 != before.file.sha256
 
 
+def test_a_picture_may_be_a_link_inside_the_home(desk: Desk):
+    """Paths are kept relative to the home, links followed and absolute ones shortened."""
+    desk.found()
+    (desk.home.root / "brand/link.png").symlink_to("mug.png")
+    for path in ("brand/link.png", str(desk.home.root / "brand/mug.png")):
+        photos = desk.found(lambda brief, path=path: brief["products"][1].update(image=path)).facts
+        assert photos.photos["mug-01"].file.path == "brand/mug.png"
+
+
 def remove(path):
     path.unlink()
 
@@ -87,10 +96,10 @@ def test_a_hostile_path_is_one_error(desk: Desk, path: str):
 
 
 def test_a_missing_model_folder_is_one_error(desk: Desk):
-    """It names the folder and the profile that asks for it."""
+    """It names the folder, the profile and the model that belongs there."""
     row = {**shipped("models")["mini-clip"], "shipped": "false", "folder": "absent"}
     desk.write("models", {"mini-clip": row})
-    with pytest.raises(BadFile, match=r"models/absent: .*profile mini draws .* with mini-clip"):
+    with pytest.raises(BadFile, match=r"models/absent: .*profile mini draws with mini-clip"):
         desk.found()
 
 
