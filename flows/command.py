@@ -184,9 +184,7 @@ def _day(moment: dt.datetime | None) -> dt.date | None:
 def main() -> None:
     """Run the command; an error is one sentence and an exit code, never a traceback."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        sys.exit(app(standalone_mode=False))  # what a command raised as typer.Exit, or None
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except KeyreelError as error:

@@ -53,8 +53,9 @@ def _packages(_home: Home) -> Iterator[Finding]:
 
 def _device(home: Home) -> Iterator[Finding]:
     device = detect()
-    profile = pick_profile(device, Library.open(home).profiles)
-    dtype = dtype_for(device, "auto")
+    profiles = Library.open(home).profiles
+    profile = pick_profile(device, profiles)
+    dtype = dtype_for(device, profiles[profile].dtype)
     text = f"{device.name}, {device.memory_gb:.0f} GB; profile {profile}, computing in {dtype}"
     yield Finding("device", "ok", text)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from configs.model import Model
 from configs.settings import Settings
 from gpu.weights import WeightsSpec
 from tasks.stage import Cell, Studio
+
+# Before anything imports Prefect: the tests have a database of their own.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="keyreel-prefect-")
 
 SHIPPED = Path(__file__).parent.parent / "gpu" / "mini" / "weights"
 
