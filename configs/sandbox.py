@@ -107,14 +107,17 @@ def compiled(source: str) -> Template:
         raise BadTemplate("is nested too deeply") from None
 
 
-def names_in(source: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def names_in(source: str) -> frozenset[str]:
     """Return the names that `source` wants to be given.
 
     Raises:
         BadTemplate: as `compiled`.
     """
+    if "{" not in source:
+        return frozenset()
     compiled(source)
-    return meta.find_undeclared_variables(_ENVIRONMENT.parse(source)) - {"range"}
+    return frozenset(meta.find_undeclared_variables(_ENVIRONMENT.parse(source)) - {"range"})
 
 
 def _check(node: nodes.Node, loops: int) -> None:
@@ -142,16 +145,10 @@ def render(source: str, variables: Mapping[str, object]) -> str:
     """
     if "{" not in source:
         return source
-    wanted = _wanted(source)
-    given = tuple((name, variables.get(name)) for name in wanted)
+    given = tuple((name, variables.get(name)) for name in names_in(source))
     if all(type(value) is str for _, value in given):
         return _filled(source, given)
     return _fill(source, variables)
-
-
-@lru_cache(maxsize=4096)
-def _wanted(source: str) -> tuple[str, ...]:
-    return tuple(sorted(names_in(source)))
 
 
 @lru_cache(maxsize=4096)
@@ -179,11 +176,20 @@ def holds(expression: str, variables: Mapping[str, object]) -> bool:
     """Return whether `expression`, e.g. `day.weekday == 'mon'`, is true.
 
     Raises:
-        BadTemplate: as `render`.
+        BadTemplate: as `render`; also where it is empty.
+    """
+    return render(condition(expression), variables) == "1"
+
+
+def condition(expression: str) -> str:
+    """Return the template that says 1 where `expression` is true.
+
+    Raises:
+        BadTemplate: where it is empty.
     """
     if not expression.strip():
         raise BadTemplate("is empty; write a condition, e.g. `day.festival`")
-    return render(f"{{% if ({expression}) %}}1{{% endif %}}", variables) == "1"
+    return f"{{% if ({expression}) %}}1{{% endif %}}"
 
 
 def _said(error: Exception) -> str:

@@ -104,7 +104,7 @@ class Writer:
                 use_safetensors=True,
                 **options,
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except Exception as error:  # transformers lets through whatever its parts raise
             raise BadFile(
                 f"{self.folder}: cannot be loaded: {str(error).splitlines()[0]}"
             ) from None

@@ -88,7 +88,7 @@ def expand_shot(
     expansions: Mapping[str, str] | None = None,
     taken: Collection[str] = (),
     counters: Mapping[str, Counter] | None = None,
-    where: Where = lambda *path: ".".join(map(str, path)),
+    where: Where = lambda *path: "the campaign",
 ) -> Expanded:
     """Return one shot's prompts.
 

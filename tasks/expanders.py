@@ -23,7 +23,6 @@ from tasks.endpoint import Endpoint, Message, NoAnswer
 from tasks.expand import Wish
 
 _WORKERS = 4
-_MAX_TOKENS = 700
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _QUOTED = re.compile(r'"[^"]*"')
 _HANZI = re.compile(r"[\u4e00-\u9fff]")
@@ -64,6 +63,7 @@ def fulfil(
     cache: Path,
     models: Path,
     environment: Mapping[str, str] = os.environ,
+    max_tokens: int = 700,
     on_done: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, str]:
     """Return what language models made of `wishes`, as `expand_shot` takes it.
@@ -74,6 +74,7 @@ def fulfil(
         models: The home's models, for `expander: local`.
         environment: Has KEYREEL_LLM_URL, _MODEL and _KEY; for `local`, _MODEL is a folder of
             `models`.
+        max_tokens: Of one answer.
         on_done: Told (done, total) after each answer.
 
     Returns:
@@ -89,7 +90,8 @@ def fulfil(
     done = 0
     for expander, ask in (("endpoint", _endpoint), ("local", _local)):
         some = [wish for wish in unique.values() if wish.expander == expander]
-        for wish, kept in ask(some, cache / "expansions", models, environment) if some else ():
+        asked = ask(some, cache / "expansions", models, environment, max_tokens)
+        for wish, kept in asked if some else ():
             told = {wish.key: kept.text, f"{wish.key}/by": kept.model, f"{wish.key}/why": kept.why}
             found |= {name: text for name, text in told.items() if text}
             done += 1
@@ -98,7 +100,11 @@ def fulfil(
 
 
 def _endpoint(
-    wishes: Sequence[Wish], cache: Path, models: Path, environment: Mapping[str, str]
+    wishes: Sequence[Wish],
+    cache: Path,
+    models: Path,
+    environment: Mapping[str, str],
+    max_tokens: int,
 ) -> Iterator[tuple[Wish, Kept]]:
     """Ask an endpoint, several questions at once; one that is down is not asked for every shot."""
     endpoint = Endpoint.of(environment)
@@ -109,7 +115,7 @@ def _endpoint(
         if silent >= _WORKERS:
             raise NoAnswer(f"the endpoint failed {silent} times in a row")
         try:
-            answer = endpoint.ask(messages, seed=seed, max_tokens=_MAX_TOKENS)
+            answer = endpoint.ask(messages, seed=seed, max_tokens=max_tokens)
         except NoAnswer:
             silent += 1
             raise
@@ -125,7 +131,11 @@ def _endpoint(
 
 
 def _local(
-    wishes: Sequence[Wish], cache: Path, models: Path, environment: Mapping[str, str]
+    wishes: Sequence[Wish],
+    cache: Path,
+    models: Path,
+    environment: Mapping[str, str],
+    max_tokens: int,
 ) -> Iterator[tuple[Wish, Kept]]:
     """Ask a model on this machine, loaded at the first question that the cache cannot answer."""
     from gpu.text import Writer
@@ -139,7 +149,7 @@ def _local(
     with Writer(models / name) as writer:
 
         def ask(messages: Sequence[Message], seed: int) -> str:
-            return writer.answer(messages, seed=seed, max_tokens=_MAX_TOKENS)
+            return writer.answer(messages, seed=seed, max_tokens=max_tokens)
 
         for wish in wishes:
             yield wish, _written(wish, ask, f"local {name}", cache)

@@ -16,9 +16,11 @@ from configs.colour import difference, natural
 from configs.deck import deal
 from configs.errors import BadInput, BadPlan
 from configs.festivals import Day
+from configs.marks import dotted
 from configs.phrases import phrases
 from configs.prompt import Intent, Move, Option, Template
-from configs.sandbox import BadTemplate, holds, render
+from configs.sandbox import BadTemplate, condition, holds, names_in, render
+from configs.wording import unknown
 
 Where = Callable[..., str]
 """`where("prompt", "when", 0, "if")` says FILE:LINE of that field of the campaign file."""
@@ -26,8 +28,8 @@ Where = Callable[..., str]
 _DECKS = ("scene", "light", "style", "action", "subject", "motion")
 """Fastest first: what a viewer would soonest see again."""
 _BLANK = Option(Words())
-_CONTRAST = 20.0
-"""CIEDE2000 that a backdrop keeps from the product: a white mug on cream is 11, on pink 24."""
+_CONTRAST = 15.0
+"""CIEDE2000 that a backdrop keeps from the product: white on cream is 10, on mint 16."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,20 @@ class Teller:
             BadPlan: where a blank cannot be filled in.
         """
         language, festival = self.language, self.day.festival
+        coloured = self.coloured
         seed = f"{self.campaign.seed}\n{self.product.id}\n{self.template.id}"
         dealt = deal(self.decks, seed, rank)
         move = deal({"move": self.template.moves}, seed, rank)["move"]
         words = {slot: word for card in dealt.values() for slot, word in card.words.items()}
         words |= self.festive_words
-        names = {**self.names, **self.coloured, **_named(words, language)}
+        names = {**self.names, **coloured, **_named(words, language)}
         text = self._own("text", names)
         return Intent(
             template=self.template.id,
             language=language,
             product=self.product.name.say(language),
-            item=self.coloured["item"],
-            colour=self.coloured["colour"],
+            item=coloured["item"],
+            colour=coloured["colour"],
             **{part: self._said(part, card, names) for part, card in dealt.items()},
             move=move if self.move == "auto" else cast("Move", self.move),
             text=text,
@@ -96,14 +99,16 @@ class Teller:
         """What `prompt.when` adds today."""
         names = {**self.names, **self.coloured}
         added = []
-        for index, condition in enumerate(self.campaign.prompt.when):
+        for index, clause in enumerate(self.campaign.prompt.when):
             place = ("prompt", "when", index)
+            self._check(clause.if_, names, *place, "if")
+            self._check(clause.add, names, *place, "add")  # today or not: see it at once
             try:
-                met = holds(condition.if_, names)
+                met = holds(clause.if_, names)
             except BadTemplate as error:
                 raise self._bad(error, *place, "if") from None
             if met:
-                added.append(self._filled(condition.add, names, *place, "add"))
+                added.append(self._filled(clause.add, names, *place, "add"))
         return tuple(text for text in added if text)
 
     @cached_property
@@ -123,7 +128,7 @@ class Teller:
 
     @cached_property
     def _alike(self) -> Collection[str]:
-        return _alike(self.product.colour) if self.product.colour and self.coloured else ()
+        return _alike(self.product.colour) if self.product.colour else ()
 
     def _colour(self) -> str:
         if self.product.colour is None:
@@ -142,11 +147,7 @@ class Teller:
     def _said(self, part: str, card: Option, names: Mapping[str, object]) -> str:
         if self._writes(part):
             return self._own(part, names)
-        try:
-            return render(card.text.say(self.language), names)
-        except BadTemplate as error:
-            place = self.template.where(*card.place, self.language)
-            raise BadPlan(f"{place}: {part}: {error}") from None
+        return self._templates(card.text, names, *card.place)
 
     def _own(self, part: str, names: Mapping[str, object]) -> str:
         return self._filled(getattr(self.campaign.prompt, part) or "", names, "prompt", part)
@@ -157,16 +158,36 @@ class Teller:
                 f"{self.where('prompt', 'text')}: prompt.text: {text!r} holds a straight double "
                 "quote, which marks where words to draw begin and end; write “ and ” instead"
             )
-        return render(self.template.text.say(self.language), {**self.names, "text": text})
+        names = {**self.names, **self.coloured, "text": text}
+        return self._templates(self.template.text, names, "text")
+
+    def _templates(self, words: Words, names: Mapping[str, object], *place: str | int) -> str:
+        try:
+            return render(words.say(self.language), names)
+        except BadTemplate as error:
+            where = self.template.where(*place, self.language)
+            raise BadPlan(f"{where}: {dotted(place)}: {error}") from None
 
     def _filled(self, source: str, names: Mapping[str, object], *path: str | int) -> str:
+        self._check(source, names, *path)
         try:
             return render(source, names)
         except BadTemplate as error:
             raise self._bad(error, *path) from None
 
+    def _check(self, source: str, names: Mapping[str, object], *path: str | int) -> None:
+        """Refuse names that are not there, with the nearest one that is."""
+        try:
+            wanted = names_in(condition(source) if path[-1] == "if" else source)
+        except BadTemplate as error:
+            raise self._bad(error, *path) from None
+        for name in sorted(wanted):
+            if name not in names:
+                raise self._bad(BadTemplate(unknown("name", name, names)), *path)
+
     def _bad(self, error: BadTemplate, *path: str | int) -> BadPlan:
-        return BadPlan(f"{self.where(*path)}: {'.'.join(map(str, path))}: {error}")
+        line = f"line {error.line} of it: " if error.line > 1 else ""
+        return BadPlan(f"{self.where(*path)}: {dotted(path)}: {line}{error}")
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from configs.campaign import Campaign
 from configs.festivals import day_facts
 from configs.fill import load
 from configs.model import Model
-from configs.prompt import load_template
+from configs.prompt import Template, load_template
 from configs.settings import Settings
 from configs.tokens import counter
 from configs.vocabulary import load_vocabulary
@@ -56,7 +56,9 @@ WAN = MINI_CLIP.model_copy(update={"folder": "wan", "max_tokens": 512, "shipped"
 SMALL, LARGE = (MINI, MINI_CLIP), (Z_IMAGE, WAN)
 
 
-def expand(day: str = "2026-03-02", *, template: str = "product-closeup", **given: Any) -> Expanded:
+def expand(
+    day: str = "2026-03-02", *, template: str | Template = "product-closeup", **given: Any
+) -> Expanded:
     """Expand one shot of the demo; `prompt`, `product` and others change it."""
     product = given.pop("product", LIPSTICK)
     campaign = given.pop("campaign", DEMO)
@@ -74,7 +76,7 @@ def expand(day: str = "2026-03-02", *, template: str = "product-closeup", **give
             "seed": 7,
             "rank": date.toordinal(),
             "settings": Settings.model_validate(given.pop("settings", {})),
-            "template": TEMPLATES[template],
+            "template": template if isinstance(template, Template) else TEMPLATES[template],
             "picture_model": picture,
             "clip_model": clip,
             "vocabulary": VOCABULARY,

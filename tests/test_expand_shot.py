@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from configs.base import Words
 from configs.campaign import Condition
 from configs.errors import BadPlan
+from configs.prompt import load_template
 from configs.sandbox import MAX_CHARACTERS
-from tests.expand_data import DEMO, KINDS, LARGE, LIPSTICK, MINI, SMALL, days, expand
+from tests.expand_data import DEMO, KINDS, LARGE, LIPSTICK, MINI, PROMPTS, SMALL, days, expand
 
 MUG = DEMO.products[1]
 
@@ -114,12 +116,15 @@ def test_parts_of_ones_own_take_the_templates_place():
 @pytest.mark.parametrize(
     ("prompt", "says"),
     [
-        (when("day.moon", "x"), r"prompt\.when\.0\.if.*has no attribute 'moon'"),
-        (when("day.weekday = 'mon'", "x"), r"prompt\.when\.0\.if"),
-        (when("1", "{{ nothing }}"), r"prompt\.when\.0\.add: 'nothing' is undefined"),
+        (when("day.moon", "x"), r"prompt\.when\[0\]\.if: .*has no attribute 'moon'"),
+        (when("day.weekday = 'mon'", "x"), r"prompt\.when\[0\]\.if: "),
+        (when("dya.festival", "x"), r"prompt\.when\[0\]\.if: .*did you mean 'day'"),
+        (when("", "x"), r"prompt\.when\[0\]\.if: is empty"),
+        (when("day.weekday == 'sun'", "{{ itm }}"), r"when\[0\]\.add: .*did you mean 'item'"),
         (when("1", "{{ 'x' * 99999 }}"), r"repeats to more than 4000"),
-        ({"scene": "{{ scenery }}"}, r"prompt\.scene: 'scenery' is undefined"),
-        ({"text": "{{ product.facts.price }}"}, r"prompt\.text"),
+        (when("1", "一\n{% macro %}"), r"prompt\.when\[0\]\.add: line 2 of it"),
+        ({"scene": "{{ scenery }}"}, r"prompt\.scene: no name 'scenery'"),
+        ({"text": "{{ product.facts.price }}"}, r"prompt\.text: .*no attribute 'price'"),
     ],
 )
 def test_a_wrong_phrase_says_its_field(prompt: dict[str, object], says: str):
@@ -262,3 +267,19 @@ def test_ten_thousand_shots_expand_in_seconds():
             taken.add(expand(day, product=product, models=LARGE, taken=taken).texts["picture"])
         assert len(taken) == 366
     assert time.process_time() - started < 6
+
+
+def test_a_template_that_fails_on_a_product_says_its_own_line(tmp_path: Path):
+    """A home's template may ask for a fact that one product lacks."""
+    source = (PROMPTS / "emotion.yaml").read_text("utf-8").replace("id: emotion", "id: mine")
+    line = next(n for n, text in enumerate(source.splitlines(), 1) if "一条丝带" in text)
+    wrong = source.replace("一条丝带", "一条{{ product.facts.ribbon }}")
+    (tmp_path / "mine.yaml").write_text(wrong, "utf-8")
+    mine = load_template("mine", [tmp_path])
+
+    def week() -> None:
+        for day in days("2026-03-09", 7):
+            expand(day, template=mine)
+
+    with pytest.raises(BadPlan, match=rf"mine\.yaml:{line}: parts\.action\[0\]: .*'ribbon'"):
+        week()

@@ -62,7 +62,7 @@ def test_ciede2000_gives_the_published_differences(row: str):
         ("#ff0000", "鲜红色", "bright red"),
         ("#ffffff", "白色", "white"),
         ("#000000", "黑色", "black"),
-        ("#808080", "灰色", "gray"),
+        ("#808080", "灰色", "grey"),
         ("#d4af37", "金色", "gold"),
         ("#7a1f2b", "酒红色", "wine red"),
         ("#81d8d0", "知更鸟蛋蓝", "robin's egg blue"),

@@ -46,7 +46,7 @@ KNOWN = """
 2026-11-11 zh_CN double-eleven
 2027-02-06 zh_CN spring-festival
 2028-01-26 zh_CN spring-festival
-2026-03-08 zh_CN womens-day
+2026-03-08 zh_CN women-day
 2026-05-20 zh_CN five-twenty
 2026-06-01 zh_CN childrens-day
 2026-06-18 zh_CN june-18
