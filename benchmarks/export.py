@@ -121,14 +121,14 @@ class Bench:
 
     def graph(self, options: Sequence[str], paths: Sequence[Path | str]) -> None:
         """Run the export's own graph into something else than encoders."""
-        whole = arguments(self.clip, self.jobs, self.desk.root / "graph.png")
+        whole = arguments(self.jobs)
         until = whole.index("-filter_complex") + 2
         outputs = [
             word
             for number, path in enumerate(paths)
             for word in ("-map", f"[o{number}]", *options, str(path))
         ]
-        ffmpeg.run([*whole[:until], *outputs, "-map", "[first]", "-f", "null", "-"])
+        ffmpeg.run([*whole[:until], *outputs, "-map", "[first0]", "-f", "null", "-"])
 
     def ours(self) -> None:
         """All four by one process, covers and checks included."""

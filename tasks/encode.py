@@ -1,4 +1,4 @@
-"""One clip into many files by one ffmpeg process: one decode, one graph, an encoder for each file.
+"""Clips into files by one ffmpeg process: a decode for each clip, an encoder for each file.
 
 Filters are at most 7 % of the work, so nothing here is clever but the order: the logo is blended in
 its own box, not over the frame, and frames are repeated last, where that copies nothing.
@@ -48,36 +48,40 @@ class ClipFile(Declaration):
 class Job:
     """One file to encode."""
 
+    clip: Path
+    first_frame: Path
+    """Where the clip's first frame is kept as a PPM; jobs of one clip share it."""
     path: Path
     file: ClipFile
     stamp: Stamp | None = None
 
 
 def encode(
-    clip: Path,
     jobs: Sequence[Job],
-    first_frame: Path,
     *,
     cancelled: ffmpeg.Cancelled,
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Encode all `jobs` from `clip` in one process, and keep the clip's first frame as a PPM.
+    """Encode all `jobs` in one process.
 
     Raises:
         StageFailed: where the process fails; none of the files is good then.
         Interrupted: where it was cancelled.
     """
-    ffmpeg.run(arguments(clip, jobs, first_frame), cancelled=cancelled, on_frame=on_frame)
+    ffmpeg.run(arguments(jobs), cancelled=cancelled, on_frame=on_frame)
 
 
-def arguments(clip: Path, jobs: Sequence[Job], first_frame: Path) -> list[str]:
+def arguments(jobs: Sequence[Job]) -> list[str]:
     """Return ffmpeg's arguments: inputs, the graph, outputs."""
-    branches = "".join(f"[s{number}]" for number in range(len(jobs)))
-    graph = [
-        f"[0:v]{ffmpeg.TO_YUV},format=yuv420p,split={len(jobs) + 1}{branches}[s]",
-        f"[s]trim=end_frame=1,{ffmpeg.TO_RGB}[first]",
-    ]
-    inputs, outputs = ["-i", str(clip)], []
+    clips = {job.clip: job.first_frame for job in jobs}
+    inputs = [word for clip in clips for word in ("-i", str(clip))]
+    graph: list[str] = []
+    outputs: list[str] = []
+    stills: list[str] = []
+    for number, (clip, first_frame) in enumerate(clips.items()):
+        graph += _split(number, [one for one, job in enumerate(jobs) if job.clip == clip])
+        # By a pipe's muxer: the one for picture files takes a % in a folder's name for a pattern.
+        stills += ["-map", f"[first{number}]", "-c:v", "ppm", "-f", "image2pipe", str(first_frame)]
     for number, job in enumerate(jobs):
         graph += _shape(job.file, number)
         if job.stamp:
@@ -85,9 +89,16 @@ def arguments(clip: Path, jobs: Sequence[Job], first_frame: Path) -> list[str]:
             inputs += ["-i", str(job.stamp.overlay)]
         graph += _finish(job.file, number, "w" if job.stamp else "f")
         outputs += _output(job, number)
-    # By a pipe's muxer: the one for picture files takes a % in a folder's name for a pattern.
-    still = ["-map", "[first]", "-c:v", "ppm", "-f", "image2pipe", str(first_frame)]
-    return [*inputs, "-filter_complex", ";".join(graph), *outputs, *still]
+    return [*inputs, "-filter_complex", ";".join(graph), *outputs, *stills]
+
+
+def _split(clip: int, files: Sequence[int]) -> list[str]:
+    """Return the links from a decoded clip to each of its files and to its first frame."""
+    branches = "".join(f"[s{number}]" for number in files)
+    return [
+        f"[{clip}:v]{ffmpeg.TO_YUV},format=yuv420p,split={len(files) + 1}{branches}[t{clip}]",
+        f"[t{clip}]trim=end_frame=1,{ffmpeg.TO_RGB}[first{clip}]",
+    ]
 
 
 def _shape(file: ClipFile, number: int) -> list[str]:

@@ -1,6 +1,6 @@
 """The export stage: a clip or a picture, with its logo, becomes the file that a platform takes.
 
-All exports of one clip that are to be made share an ffmpeg process; each is a node of its own.
+All exports of a shot that are to be made share an ffmpeg process; each is a node of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from PIL import Image
@@ -159,16 +158,13 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
 
 
 def _batches(nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
-    """Yield the nodes that share a clip, as many at a time as encoders may run."""
-    clips = sorted((node for node in nodes if "clip" in node.inputs), key=_clip)
-    for _, group in groupby(clips, _clip):
-        members = list(group)
-        for start in range(0, len(members), ENCODERS):
-            yield members[start : start + ENCODERS]
-
-
-def _clip(node: Node) -> list[str]:
-    return node.inputs["clip"].identity()
+    """Yield as many nodes at a time as encoders may run, those of one clip together."""
+    clips = sorted(
+        (node for node in nodes if "clip" in node.inputs),
+        key=lambda node: node.inputs["clip"].identity(),
+    )
+    for start in range(0, len(clips), ENCODERS):
+        yield clips[start : start + ENCODERS]
 
 
 def _clips(
@@ -176,13 +172,10 @@ def _clips(
 ) -> Iterator[Made]:
     """Encode a batch in one process, or one by one where that fails."""
     started = time.perf_counter()
-    first_frame = workspace / f"{batch[0].key}-first.ppm"
     jobs = [job_of(node, studio, workspace) for node in batch]
     try:
         encode(
-            studio.path(batch[0], "clip"),
             jobs,
-            first_frame,
             cancelled=studio.cancelled,
             on_frame=lambda done: _report(batch, jobs, studio, done),
         )
@@ -196,17 +189,19 @@ def _clips(
             yield from _clips([node], studio, workspace, failures)
         return
     seconds = (time.perf_counter() - started) / len(batch)
-    with Image.open(first_frame) as first:
-        for node, job in zip(batch, jobs, strict=True):
-            try:
-                yield Made(node, _finish(job, first), seconds, {"encoded_together": len(batch)})
-            except Rejected as error:
-                failures.append(Rejected(f"{node.address}: {error}"))
+    for node, job in zip(batch, jobs, strict=True):
+        try:
+            yield Made(node, _finish(job), seconds, {"encoded_together": len(batch)})
+        except Rejected as error:
+            failures.append(Rejected(f"{node.address}: {error}"))
 
 
 def job_of(node: Node, studio: Studio, workspace: Path) -> Job:
     """Return what is to be encoded for a node, and where in the workspace."""
+    _, clip, *_ = node.inputs["clip"].identity()
     return Job(
+        clip=studio.path(node, "clip"),
+        first_frame=workspace / f"{clip}-first.ppm",
         path=workspace / f"{node.key}.mp4",
         file=ClipFile.model_validate(node.params),
         stamp=_stamp(node, studio),
@@ -217,7 +212,7 @@ def _stamp(node: Node, studio: Studio) -> Stamp | None:
     return Stamp.of(studio.path(node, "overlay")) if "overlay" in node.inputs else None
 
 
-def _finish(job: Job, first: Image.Image) -> dict[str, Draft]:
+def _finish(job: Job) -> dict[str, Draft]:
     """Look at a finished file, and make its cover from the clip's first frame.
 
     Raises:
@@ -226,7 +221,8 @@ def _finish(job: Job, first: Image.Image) -> dict[str, Draft]:
     facts = probe(job.path)
     check(facts, job.file)
     path = job.path.with_suffix(".jpg")
-    job.file.cover.make(first, job.stamp, path)
+    with Image.open(job.first_frame) as first:
+        job.file.cover.make(first, job.stamp, path)
     return {
         "delivery": Draft(
             job.path,

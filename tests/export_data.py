@@ -37,9 +37,11 @@ def scene(size: tuple[int, int], phase: float = 0.0, ground: tuple[int, int, int
     return picture
 
 
-def clip(path: Path, size: tuple[int, int], *, frames: int = 9, fps: float = 8) -> Path:
+def clip(
+    path: Path, size: tuple[int, int], *, frames: int = 9, fps: float = 8, ground=CREAM
+) -> Path:
     """Write a master clip of the moving scene."""
-    pictures = (np.asarray(scene(size, 0.2 * number)).tobytes() for number in range(frames))
+    pictures = (np.asarray(scene(size, 0.2 * number, ground)).tobytes() for number in range(frames))
     write_clip(path, pictures, size=size, fps=fps)
     return path
 

@@ -158,6 +158,24 @@ class TestClips:
             assert facts.index_first
             assert (draft.frames, draft.fps) == (9, 8)
 
+    def test_clips_of_other_shapes_share_the_process(self, desk, master):
+        """A shot's portrait and landscape clips are encoded together, each with its own cover."""
+        wide = clip(desk.root / "wide.mp4", (256, 144), ground=(60, 90, 160))
+        nodes = [
+            node_for(desk, delivery(108, 192), master, name="tall"),
+            node_for(desk, delivery(192, 108), wide, photo=Photo(256, 144, fps=8, frames=9)),
+            node_for(desk, delivery(108, 144), master, name="less"),
+        ]
+        made = {one.node.key: one for one in desk.make(export.STAGE, *nodes)}
+        assert [made[node.key].facts["encoded_together"] for node in nodes] == [3, 3, 3]
+        for node, ground in zip(
+            nodes, [(240, 232, 220), (60, 90, 160), (240, 232, 220)], strict=True
+        ):
+            with Image.open(made[node.key].drafts["cover"].path) as cover:
+                assert np.abs(np.subtract(cover.getpixel((3, 3)), ground)).max() < 12
+            corner = frame_of(made[node.key].drafts["delivery"].path)[3, 3]
+            assert np.abs(corner - ground).max() < 12
+
     def test_ffmpeg_itself_reads_bt709_in_all_three_tags(self, desk, master):
         """ffmpeg prints `yuv420p(tv, bt709)` only where the range and all three tags are set."""
         (made,) = desk.make(export.STAGE, node_for(desk, delivery(108, 192), master))
