@@ -22,6 +22,7 @@ from statistics import median
 from benchmarks.figures import at_most, write
 from catalogs.catalog import Catalog
 from catalogs.node import Address, Node
+from catalogs.query import ask
 from catalogs.store import Store
 from tasks.stage import Draft
 
@@ -94,11 +95,11 @@ def once(root: Path) -> tuple[float, list[tuple[int, ...]]]:
             os.kill(victim.pid, signal.SIGKILL)
             victim.join()
             processes.append(start(WRITERS - 1))
-        seen.append(tuple(int(str(value)) for value in catalog.query(CONSISTENT)[1][0]))
+        seen.append(tuple(int(str(value)) for value in ask(catalog.published, CONSISTENT)[1][0]))
         time.sleep(READ_SECONDS)
     catalog.refresh()
     seconds = time.monotonic() - started
-    seen.append(tuple(int(str(value)) for value in catalog.query(CONSISTENT)[1][0]))
+    seen.append(tuple(int(str(value)) for value in ask(catalog.published, CONSISTENT)[1][0]))
     return seconds, seen
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.figures import RESULTS
 
 MARKS = {True: "yes", False: "**no**", None: ""}
-HEAD = "# Results\n\nWritten by `make results` from `results/*.json`. One table a benchmark.\n"
+HEAD = "# Results\n\nWritten by `make results` from `results/*.json`. One table a benchmark."
 
 
 def render(name: str, told: Mapping[str, Any]) -> Iterator[str]:
@@ -31,14 +31,12 @@ def render(name: str, told: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {metric} | {value} | {bar} | {MARKS[one['met']]} | {note} |"
 
 
-def main() -> None:
-    """Write RESULTS.md beside this file."""
-    lines = [HEAD.rstrip("\n")]
+def main(target: Path = RESULTS.parent / "RESULTS.md") -> None:
+    """Write the page."""
+    lines = [HEAD]
     for path in sorted(RESULTS.glob("*.json")):
         lines += render(path.stem, json.loads(path.read_text(encoding="utf-8")))
-    target = Path(__file__).parent / "RESULTS.md"
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(target)
 
 
 if __name__ == "__main__":

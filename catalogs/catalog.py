@@ -45,6 +45,7 @@ class Catalog:
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store = folder, store
         self.path, self.published = folder / "catalog.duckdb", folder / "published.duckdb"
+        self.draft = folder / "draft.duckdb"
 
     def feed(self) -> int:
         """Index what was finished since the last feed; return how much that was.
@@ -79,14 +80,14 @@ class Catalog:
     def publish(self) -> None:
         """Give readers a consistent copy, where anything was indexed since the last one."""
         with self._locked():
-            if wal(self.path).exists() or not self.path.exists():
+            if not self.path.exists():
+                self._make(())
+            if wal(self.path).exists():
                 with self._open(self.path):
                     pass  # closing it writes the log that a killed process left
-            if not self._stale():
-                return
-            draft = self.folder / "published.new"
-            shutil.copyfile(self.path, draft)
-            draft.replace(self.published)
+            if self._stale():
+                shutil.copy2(self.path, self.draft)
+                self.draft.replace(self.published)
 
     def refresh(self, run: Run | None = None) -> None:
         """Index what is new, with `run` as it stands, and publish it."""
@@ -97,13 +98,12 @@ class Catalog:
         self.publish()
 
     def query(self, sql: str, parameters: Sequence[Json] = ()) -> Answer:
-        """Return the columns and rows that one SELECT asks of the published copy.
+        """Return the columns and rows that one SELECT asks of a copy that is up to date.
 
         Raises:
             BadInput: where it is not one SELECT, or DuckDB refuses it: the message points.
         """
-        if not self.published.exists():
-            self.refresh()
+        self.refresh()
         return ask(self.published, sql, parameters)
 
     def key_of(self, asset: str) -> str:
@@ -128,15 +128,12 @@ class Catalog:
 
     def _make(self, runs: Iterable[Run]) -> int:
         """Make the catalog beside its place, and put it there when it is whole."""
-        new = self.folder / "new.duckdb"
-        for left in (new, wal(new)):
-            left.unlink(missing_ok=True)
-        names = self._index(new, self.store.known())
-        with self._open(new) as connection:
+        names = self._index(self.draft, self.store.known())
+        with self._open(self.draft) as connection:
             for run in runs:
                 index_run(connection, run)
         wal(self.path).unlink(missing_ok=True)  # or it would be replayed into the new file
-        new.replace(self.path)
+        self.draft.replace(self.path)
         self.store.seen(names)
         return len(names)
 
@@ -155,6 +152,8 @@ class Catalog:
         with telling_of_space(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with locked(self.folder / "lock", fcntl.LOCK_EX):
+                for left in (self.draft, wal(self.draft)):
+                    left.unlink(missing_ok=True)  # of a process that was killed
                 yield
 
     @contextmanager
@@ -174,9 +173,10 @@ class Catalog:
             raise explain(path, error) from error
 
     def _stale(self) -> bool:
+        """Say whether the copy is of another time than the catalog: a copy keeps its original's."""
         if not self.published.exists():
             return True
-        return self.published.stat().st_mtime_ns <= self.path.stat().st_mtime_ns
+        return self.published.stat().st_mtime_ns != self.path.stat().st_mtime_ns
 
 
 def explain(path: Path, error: duckdb.Error) -> KeyreelError:

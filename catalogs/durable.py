@@ -70,7 +70,8 @@ def telling_of_space(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        free = shutil.disk_usage(folder).free / 1e6
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        free = shutil.disk_usage(there).free / 1e6
         raise OutOfSpace(
             f"{folder}: the disk or its quota is full ({free:.0f} MB free); "
             "free some space or run `keyreel gc`, then run again: what is finished is kept"
