@@ -169,7 +169,7 @@ class TestVariant:
 
 
 class TestOverlay:
-    def test_it_has_the_deliverys_size_and_the_opacity(self, desk):
+    def test_it_has_the_size_of_the_delivery_and_the_opacity(self, desk):
         """The strongest alpha is the opacity that was asked for; the rest of the frame is empty."""
         drawn = draw(desk, delivery(540, 960), scene((270, 480)), opacity=0.6)
         assert drawn.shape == (960, 540, 4)
