@@ -64,11 +64,12 @@ class Plan:
 
     def headline(self) -> str:
         """Return the plan in one line."""
-        work, nodes = len(self.work()), len(self.nodes)
+        shots, nodes, work = len(self.shots), len(self.nodes), len(self.work())
         seconds = self.gpu_seconds + self.cpu_seconds
         return (
-            f"{self.campaign.name}: {len(self.shots)} shots, {nodes} nodes: {work} to make, "
-            f"{nodes - work} cached; about {seconds:.0f} s, {self.bytes / 1e6:.0f} MB"
+            f"{self.campaign.name}: {shots} shot{'s' * (shots != 1)}, {nodes} nodes: "
+            f"{work} to make, {nodes - work} cached; "
+            f"about {seconds:.0f} s, {self.bytes / 1e6:.0f} MB"
         )
 
     def shots_json(self) -> dict[str, dict[str, Json]]:
@@ -80,10 +81,16 @@ class Plan:
         """Return the whole plan: equal plans give equal JSON."""
         return {
             "campaign": self.campaign.name,
+            "seed": self.campaign.seed,
             "shots": dict(self.shots_json()),
             "nodes": [self._node_json(node) for node in self.nodes.values()],
             "places": {str(address): key for address, key in self.places.items()},
-            "summary": [asdict(row) for row in self.rows],
+            "stages": [asdict(row) for row in self.rows],
+            "estimate": {
+                "gpu_seconds": self.gpu_seconds,
+                "cpu_seconds": self.cpu_seconds,
+                "bytes": self.bytes,
+            },
         }
 
     def _node_json(self, node: Node) -> Json:
@@ -162,9 +169,12 @@ def _states(nodes: Mapping[str, Node], facts: Facts) -> tuple[dict[str, State], 
     states: dict[str, State] = {}
     reasons: dict[str, str] = {}
     for key, node in nodes.items():
+        if key in facts.held:
+            states[key] = "cached"
+            continue
         before = facts.previous.get(node.address)
-        recipe = facts.recipe(before) if key not in facts.held and before else None
-        states[key] = "cached" if key in facts.held else "stale" if recipe else "new"
+        recipe = facts.recipe(before) if before else None
+        states[key] = "stale" if recipe else "new"
         if recipe:
             reasons[key] = reason(node, recipe, nodes)
     return states, reasons

@@ -208,7 +208,7 @@ def test_what_runs_left_is_read_back(desk: Desk):
     made(desk, first, "20260301-1-demo")
     again = prepare(desk.home, "demo", profile="mini").plan
     assert set(again.states.values()) == {"cached"}
-    assert again.headline().startswith("demo: 1 shots, 5 nodes: 0 to make, 5 cached")
+    assert again.headline().startswith("demo: 1 shot, 5 nodes: 0 to make, 5 cached")
 
     def brighter(brief):
         only_two_nodes(brief)
