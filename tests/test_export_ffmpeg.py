@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,7 +97,8 @@ def test_an_error_while_frames_are_drawn_ends_the_process(tmp_path):
     assert children() == []
 
 
-def test_a_process_dies_with_us(tmp_path):
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is util-linux's")
+def test_a_process_dies_with_us():
     """Where keyreel itself is killed, no encoder goes on behind it."""
     code = f"from tasks import ffmpeg; ffmpeg.run({ENDLESS!r})"
     parent = subprocess.Popen([sys.executable, "-c", code])
