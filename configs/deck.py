@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import lcm, prod
+from math import lcm
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ T = TypeVar("T")
 def deal(decks: Mapping[str, Sequence[T]], seed: str, rank: int) -> dict[str, T]:
     """Return one card of each deck.
 
-    `combinations(decks)` ranks in a row get different combinations. Neighbouring ranks get
+    As many ranks in a row as there are combinations get one each. Neighbouring ranks get
     different cards of the first deck always, and of the others but for a step in lcm(M, n): with
     M combinations of the decks before, the next one of n cards is cut at k + k // lcm(M, n), where
     k is the rank modulo M * n. That pairs each of the M with each of the n once.
@@ -40,11 +40,6 @@ def deal(decks: Mapping[str, Sequence[T]], seed: str, rank: int) -> dict[str, T]
         dealt[name] = cards[_order(f"{seed}\n{name}", count)[cut]]
         before *= count
     return dealt
-
-
-def combinations(decks: Mapping[str, Sequence[T]]) -> int:
-    """Return how many ranks in a row get combinations of their own."""
-    return prod(len(cards) for cards in decks.values())
 
 
 @lru_cache(maxsize=16384)

@@ -167,7 +167,9 @@ def _fill(source: str, variables: Mapping[str, object]) -> str:
             size += len(part)
             if size > MAX_CHARACTERS:
                 raise BadTemplate(f"makes more than {MAX_CHARACTERS} characters")
-    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+    except BadTemplate:
+        raise
+    except Exception as error:  # whatever an operator or filter makes of a wrong value
         raise BadTemplate(_said(error), _line(error)) from None
     return "".join(parts).strip()
 

@@ -11,7 +11,19 @@ from configs.campaign import Condition
 from configs.errors import BadPlan
 from configs.prompt import load_template
 from configs.sandbox import MAX_CHARACTERS
-from tests.expand_data import DEMO, KINDS, LARGE, LIPSTICK, MINI, PROMPTS, SMALL, days, expand
+from configs.vocabulary import Vocabulary
+from tests.expand_data import (
+    DEMO,
+    KINDS,
+    LARGE,
+    LIPSTICK,
+    MINI,
+    PROMPTS,
+    SMALL,
+    VOCABULARY,
+    days,
+    expand,
+)
 
 MUG = DEMO.products[1]
 
@@ -150,6 +162,33 @@ def test_an_unknown_product_is_told_with_the_known_kinds():
     assert "电热水壶" in expand(product=kettle).texts["picture"]
     named = kettle.model_copy(update={"kind": "mug"})
     assert "咖啡杯" in expand(product=named, models=SMALL).texts["picture"]
+
+
+def test_a_small_model_needs_its_vocabulary():
+    """And can only move the camera as it was taught."""
+    with pytest.raises(BadPlan, match=r"has no vocabulary\.json"):
+        expand(models=SMALL, vocabulary=None)
+    words = VOCABULARY.model_dump()
+    still = Vocabulary.model_validate(words | {"motions": words["motions"][:1]})
+    with pytest.raises(BadPlan, match="knows no 'turntable', only push-in"):
+        expand(models=SMALL, vocabulary=still, settings={"animate": {"motion": "turntable"}})
+
+
+def test_a_colour_may_be_in_the_name_alone():
+    """Where the brief gives no value, a small model listens to the name."""
+    box = LIPSTICK.model_copy(
+        update={"name": Words(zh="红色礼盒", en="red gift box"), "colour": None}
+    )
+    assert expand(product=box, models=SMALL).texts["picture"].startswith("红色礼盒")
+    assert expand(product=box).intent.item == "红色礼盒"
+
+
+def test_a_brief_that_writes_every_part_repeats_itself():
+    """There is nothing left to draw; the plan sees it in what is taken."""
+    parts = ("subject", "action", "scene", "light", "style")
+    prompt = dict.fromkeys(parts, "一支口红")
+    texts = expand(prompt=prompt).texts["picture"]
+    assert expand("2026-03-06", prompt=prompt, taken={texts}).texts["picture"] == texts
 
 
 def test_an_own_photo_needs_no_known_kind():

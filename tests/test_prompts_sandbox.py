@@ -28,6 +28,7 @@ NAMES = {"item": "哑光口红", "day": DAY, "facts": {"notes": ["玫瑰", "麝�
         ("{{ facts.scent | default('无香') }}", "无香"),
         ("{{ day.festival.props }}", ""),
         ("{{ item ~ '·' ~ day.name }}", "哑光口红·周一"),
+        ("{{ item | replace('口红', '唇釉') }}", "哑光唇釉"),
     ],
 )
 def test_a_phrase_with_blanks_and_branches_is_filled_in(source: str, wanted: str):
@@ -67,6 +68,10 @@ def test_a_phrase_with_blanks_and_branches_is_filled_in(source: str, wanted: str
         "{% if %}",
         "{{ item | nosuch }}",
         "{{ item is nosuch }}",
+        "{{ facts.notes | replace('a', 'b') }}",
+        "{{ item + 1 }}",
+        "{{ facts.volume / 0 }}",
+        "{{ facts.volume // 0 }}",
     ],
 )
 def test_code_and_slips_are_refused(source: str):
@@ -79,6 +84,7 @@ def test_code_and_slips_are_refused(source: str):
     "source",
     [
         "{{ 'a' * 100000000 }}",
+        "{{ ('a' * 4000) | replace('a', 'b' * 4000) }}",
         "{{ 100000000 * 'a' }}",
         "{{ [1] * 100000000 }}",
         "{{ '%099999999d' % 1 }}",
