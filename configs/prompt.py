@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +45,9 @@ Slot = Literal["surface", "backdrop", "light_side", "light_warmth", "camera", "p
 NAMES = frozenset({"item", "colour", "product", "day", "shot", "campaign", "axes"})
 """What every sentence may mention; `surface`, `backdrop`, `light_side` only beside their words."""
 
+MAX_OPTIONS = 400
+"""Of one variant: all surfaces on all backdrops are 220."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -60,6 +64,10 @@ class Variant(Words):
     """One way to say a part, as Jinja2 templates; lists of words make one option each."""
 
     words: dict[Slot, str | tuple[str, ...]] = {}
+
+    def count(self) -> int:
+        """Return how many options it makes."""
+        return prod(len(value) for value in self.words.values() if not isinstance(value, str))
 
     def options(self, *place: str | int) -> tuple[Option, ...]:
         """Return an option for each combination of its words."""
@@ -189,11 +197,15 @@ def _faults(template: Template, name: str) -> Iterator[tuple[tuple[str | int, ..
         yield ("id",), f"{template.id!r} is not the file's name; write {name}"
     for language in ("zh", "en"):
         yield from _sentence(("text", language), template.text.say(language), {"text"})
+        if '"{{ text }}"' not in template.text.say(language):
+            yield ("text", language), 'must hold "{{ text }}", in straight double quotes'
     for place, variant in template.variants():
         if not (variant.zh and variant.en):
             yield place, "wants the sentence in both languages, `zh: …` and `en: …`"
         yield from _sentence((*place, "zh"), variant.zh, set(variant.words))
         yield from _sentence((*place, "en"), variant.en, set(variant.words))
+        if variant.count() > MAX_OPTIONS:
+            yield (*place, "words"), f"make {variant.count()} options; at most {MAX_OPTIONS}"
         for slot, value in variant.words.items():
             known = phrases().slot(slot)
             for word in (value,) if isinstance(value, str) else value:

@@ -129,6 +129,8 @@ def test_an_unknown_template_is_told_with_the_nearest():
         ("{zh: 柔光, en: soft light}", "{zh: 柔光}", 9, "both languages"),
         ("[{zh: 摄影, en: photograph}]", "[]", 10, "at least 1"),
         ("moves: [push-in]", "moves: [zoom]", 12, "push-in"),
+        ("[marble, wood]", f"[{'marble, ' * 500}wood]", 8, "make 501 options; at most 400"),
+        ("moves: [push-in]", "moves: [push-in]\ntext: 写着字", 13, 'must hold "{{ text }}"'),
         ("moves: [push-in]", "move: [push-in]", 12, "did you mean 'moves'"),
     ],
 )
