@@ -172,7 +172,10 @@ class _Walk:
 
     def make(self, step: Step, aspect: str, delivery: str) -> _Made:
         cell = self.cell(step, aspect, delivery)
-        decision = self.loom.decide(step, cell)
+        try:
+            decision = self.loom.decide(step, cell)
+        except BadPlan as error:
+            raise BadPlan(f"{self.set_at(step, str(error))}: {error}") from None
         notes = {**self.notes, **decision.notes}
         if delivery:
             notes["delivery"] = delivery
@@ -193,6 +196,15 @@ class _Walk:
         self.keep(node)
         texts = self.loom.prompts[self.shot.id].texts if step.stage.lane == "plan" else {}
         return _Made(node.key, decision.gives, texts)
+
+    def set_at(self, step: Step, message: str) -> str:
+        """Return FILE:LINE of the setting that a stage complains of, else of the stage."""
+        for field in type(getattr(self.settings, step.stage.id)).model_fields:
+            if f"{step.stage.id}.{field}:" in message:
+                path = f"{step.id}.{field}"
+                *_, (_, where, _) = self.loom.resolved.layers.explain(self.shot.axes, path)
+                return where
+        return step.place
 
     def keep(self, node: Node) -> None:
         """Add a node, unless one of another address is the same work."""

@@ -40,25 +40,32 @@ def write_prompts(resolved: Resolved) -> Prompts:
 def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
     names = resolved.campaign.prompt.template
     names = (names,) if isinstance(names, str) else names
-    settings = resolved.settings(shot)
-    models, profile = resolved.library.models, resolved.profile
-    return expand_shot(
-        campaign=resolved.campaign,
-        product=shot.product,
-        day=shot.day,
-        axes=shot.axes,
-        seed=shot.seed,
-        rank=shot.rank,
-        settings=settings,
-        template=resolved.templates[names[shot.rank % len(names)]],
-        picture_model=models[settings.keyframe.model or profile.picture],
-        clip_model=models[settings.animate.model or profile.clip],
-        vocabulary=resolved.vocabulary,
-        expansions=resolved.facts.expansions,
-        taken=taken,
-        counters=resolved.counters,
-        where=lambda *path: resolved.loaded.source.where(path),
-    )
+    settings, models = resolved.settings(shot), resolved.library.models
+    source = resolved.loaded.source
+    try:
+        return expand_shot(
+            campaign=resolved.campaign,
+            product=shot.product,
+            day=shot.day,
+            axes=shot.axes,
+            seed=shot.seed,
+            rank=shot.rank,
+            settings=settings,
+            template=resolved.templates[names[shot.rank % len(names)]],
+            picture_model=models[settings.keyframe.model or resolved.profile.picture],
+            clip_model=models[settings.animate.model or resolved.profile.clip],
+            vocabulary=resolved.vocabulary,
+            expansions=resolved.facts.expansions,
+            taken=taken,
+            counters=resolved.counters,
+            where=lambda *path: source.where(path),
+        )
+    except BadPlan as error:
+        if ".yaml:" in str(error):
+            raise
+        product = resolved.campaign.products.index(shot.product)
+        place = source.where(("products", product))
+        raise BadPlan(f"{place}: {shot.id}: {error}") from None
 
 
 def _template_words(expanded: Expanded) -> str:

@@ -192,3 +192,18 @@ def test_recorded_costs_replace_the_first_guess(desk: Desk):
     assert (row.seconds, row.bytes) == (20, 1000)
     done = after(plan(resolved), resolved)
     assert (done.gpu_seconds, done.cpu_seconds, done.bytes) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"keyframe.steps": "99"}}, r"demo\.yaml:\d+: .*keyframe\.steps: 99 is above"),
+        ({"settings": {"animate": {"seconds": 50}}}, r"demo\.yaml:\d+: .*animate\.seconds: 50"),
+        ({"deliveries": ["xiaohongshu-note"]}, r"social-clip\.yaml:\d+: .*is a still"),
+        ({"products": [{"id": "x", "name": "反应堆"}]}, r"demo\.yaml:\d+: x/2026-03-02: .*反应堆"),
+    ],
+)
+def test_what_a_stage_refuses_has_a_line(desk: Desk, change, message):
+    """A stage's complaint is told at the line that set the value, or at the stage's own."""
+    with pytest.raises(BadPlan, match=message):
+        desk.plan(lambda brief: brief.update({"overrides": [], "matrix": {}, **change}))
