@@ -134,14 +134,8 @@ def _readable(store: Store) -> Iterator[tuple[str, Record]]:
 
 
 def _roots(store: Store, records: Mapping[str, Record], runs: Path) -> set[str]:
-    """Return the nodes that people count on.
-
-    A run that was killed has told no entries yet: what it made is known by its records.
-    """
-    told_by = (read_run(runs, path.parent.name) for path in sorted(runs.glob(f"*/{NAME}")))
-    latest = {run.campaign: run for run in told_by}
-    told = {entry.key for run in latest.values() for entry in run.entries}
-    ids = {run.id for run in latest.values()}
+    """Return the nodes that people count on: approved ones, and those of each latest run."""
+    told, ids = _latest(runs)
     approved = store.approved()
     return {
         key
@@ -150,6 +144,24 @@ def _roots(store: Store, records: Mapping[str, Record], runs: Path) -> set[str]:
         or record.run in ids
         or any(asset.sha256 in approved for asset in record.outputs.values())
     }
+
+
+def _latest(runs: Path) -> tuple[set[str], set[str]]:
+    """Return the keys that each campaign's latest run tells of, and the ids of such runs.
+
+    A run that goes on, or was killed, has told no keys yet: what it made is known by its id, and
+    the one before it counts too.
+    """
+    keys: set[str] = set()
+    ids: set[str] = set()
+    settled: set[str] = set()
+    for path in sorted(runs.glob(f"*/{NAME}"), reverse=True):
+        run = read_run(runs, path.parent.name)
+        if run.campaign not in settled:
+            keys |= {entry.key for entry in run.entries}
+            ids.add(run.id)
+            settled |= {run.campaign} if run.entries else set()
+    return keys, ids
 
 
 def _reachable(records: Mapping[str, Record], roots: Iterable[str]) -> set[str]:

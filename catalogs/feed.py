@@ -68,8 +68,9 @@ def index(connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         _index_records(connection, batch.held, held=True)
     if batch.collected:
         _index_records(connection, batch.collected, held=False)
-    reviews = [{**review.model_dump(), "id": name} for name, review in batch.reviews.items()]
-    connection.execute(sql("feed_reviews"), {"reviews": json.dumps(reviews)})
+    if batch.reviews:
+        reviews = [{**review.model_dump(), "id": name} for name, review in batch.reviews.items()]
+        connection.execute(sql("feed_reviews"), {"reviews": json.dumps(reviews)})
 
 
 def _index_records(

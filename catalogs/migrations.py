@@ -41,7 +41,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS migrations (name VARCHAR PRIMARY KEY, digest VARCHAR)"
     )
     done = dict(connection.execute("SELECT name, digest FROM migrations").fetchall())
-    if unknown := sorted(name for name in done if name > MIGRATIONS[-1] and name[0] == "m"):
+    if unknown := sorted(name for name in done.keys() - {*MIGRATIONS} if name.startswith("m")):
         raise BadFile(
             f"a newer keyreel made this catalog ({unknown[0]}): "
             "upgrade keyreel, or run `keyreel catalog rebuild`"

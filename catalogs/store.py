@@ -17,7 +17,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -273,7 +273,8 @@ class Store:
     def _set_aside(self, key: str, why: object) -> BadFile:
         path = self.records.path(key)
         self.broken.mkdir(exist_ok=True)
-        path.replace(self.broken / path.name)
+        with suppress(FileNotFoundError):  # another thread was first
+            path.replace(self.broken / path.name)
         return BadFile(f"{why}; its record is now in {self.broken}: run again to remake it")
 
 
@@ -304,7 +305,10 @@ def new_file(prefix: str, dir: Path) -> str:
 
 def in_use(place: Path) -> bool:
     """Say whether a living process works in this folder or file of `tmp/`."""
-    mark = os.open(place, os.O_RDONLY)
+    try:
+        mark = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:  # its owner has just ended
+        return False
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -71,11 +71,13 @@ def test_what_people_approved_stays(home, store):
     assert len(gc(store, home.runs).records) == 3
 
 
-def test_a_killed_run_keeps_what_it_made(home, store):
-    """A run that told no entries before it was killed is known by its records."""
-    _, second = two_weeks(home, store)
-    write_run(home.runs, second.model_copy(update={"state": "running", "entries": ()}))
-    assert gc(store, home.runs).records.isdisjoint(entry.key for entry in second.entries[:3])
+def test_a_run_that_told_nothing_yet_keeps_the_one_before_it(home, store):
+    """While a run goes on, and after it was killed, it may still want what the last one made."""
+    two_weeks(home, store)
+    third = week(store, "r3", "2026-03-16")
+    write_run(home.runs, third.model_copy(update={"state": "running", "entries": ()}))
+    planned = gc(store, home.runs)
+    assert (planned.kept, len(planned.records)) == (13, 6)
 
 
 def test_recipes_outlive_their_files(home, store):
