@@ -14,6 +14,7 @@ from catalogs.node import Input, Node, NodeOutput, canonical
 from configs.base import Json
 from flows.facts import Recipe
 
+ARROW = " -> "
 MOST = 3
 """Changes that one reason tells."""
 QUOTED = re.compile(r"[\w.#+-]{1,24}", re.ASCII)
@@ -30,13 +31,17 @@ def reason(node: Node, before: Recipe, nodes: Mapping[str, Node]) -> str:
     """
     now = json.loads(canonical(node.recipe()))  # as a record keeps it
     stage = node.address.stage
-    changes = list(_values(stage, _table(before, "params"), _table(now, "params")))
-    changes += _inputs(node, _table(before, "inputs"), nodes)
-    changes += _values("profile", _table(before, "pixels"), _table(now, "pixels"))
+    values = [
+        *_values(stage, _table(before, "params"), _table(now, "params")),
+        *_values("profile", _table(before, "pixels"), _table(now, "pixels")),
+    ]
+    changes = [told for told in values if ARROW in told]  # what a person may have set comes first
     if before.get("model") != now["model"]:
         changes.append("model weights changed")
+    changes += _inputs(node, _table(before, "inputs"), nodes)
     if before.get("version") != now["version"]:
         changes.append(f"{stage} itself works differently in this version")
+    changes += [told for told in values if ARROW not in told]
     more = [f"{len(changes) - MOST} more"] if len(changes) > MOST else []
     return ", ".join([*changes[:MOST], *more])
 
@@ -56,7 +61,7 @@ def _values(path: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Iter
         else:
             was, now = _said(before), _said(after)
             short = QUOTED.fullmatch(was) and QUOTED.fullmatch(now)
-            yield f"{path}.{name}: {was} -> {now}" if short else f"{name} changed"
+            yield f"{path}.{name}: {was}{ARROW}{now}" if short else f"{name} changed"
 
 
 def _said(value: Json) -> str:
@@ -70,12 +75,13 @@ def _inputs(node: Node, old: Mapping[str, Json], nodes: Mapping[str, Node]) -> I
         if source is None:
             yield f"no {port} any more"
         elif before != source.identity():
+            made = isinstance(source, NodeOutput)
             name = _named(port, source, nodes)
             same = before[0] == source.identity()[0]
-            yield f"{name} changed" if same else f"{port} is now from {name}"
+            yield f"{'input ' * made}{name} changed" if same else f"{port} is now the {name}"
 
 
 def _named(port: str, source: Input, nodes: Mapping[str, Node]) -> str:
     if isinstance(source, NodeOutput):
-        return f"input {nodes[source.key].address.stage}"
+        return nodes[source.key].address.stage
     return "photo file" if port == "image" else f"{port.replace('_', ' ')} file"

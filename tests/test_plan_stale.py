@@ -150,7 +150,7 @@ FACTS = {
         {"pixels": {**PINNED["pixels"], "dtype": "bfloat16"}},
         {
             "keyframe *": "profile.dtype: float32 -> bfloat16",
-            "animate rouge-01 *": "input keyframe changed, profile.dtype: float32 -> bfloat16",
+            "animate rouge-01 *": "profile.dtype: float32 -> bfloat16, input keyframe changed",
             "animate mug-01 *": "profile.dtype: float32 -> bfloat16",
             "watermark rouge-01 *": "input keyframe changed",
             "export rouge-01 *": "input animate changed, input watermark changed",
@@ -223,6 +223,29 @@ def test_the_same_week_again(desk: Desk, done: Plan):
     again = after(done, desk.resolve(today=dt.date(2026, 3, 5)))
     assert not again.work()
     assert list(again.nodes) == list(done.nodes)
+
+
+def test_another_source_is_told(desk: Desk, done: Plan):
+    """A photo in place of a keyframe, or a port left open, is told by the port."""
+    again = after(done, desk.resolve(lambda brief: brief["products"][1].pop("image")))
+    assert "image is now the keyframe" in " ".join(again.reasons.values())
+    stages = list(shipped("pipelines/social-clip")["stages"])
+    stages[-1] = {**stages[-1], "in": {"clip": "animate.clip"}}
+    desk.write("pipelines/bare", {"stages": [s for s in stages if s["id"] != "watermark"]})
+    bare = after(done, desk.resolve(put(["pipeline"], "bare")))
+    assert set(bare.reasons.values()) == {"no overlay any more"}
+
+
+def test_a_stage_that_works_differently_is_told(desk: Desk, done: Plan):
+    """A stage's own version is part of the key."""
+
+    def recipe(key):
+        return {**done.nodes[key].recipe(), "version": 0}
+
+    resolved = with_facts(desk.resolve(), previous=dict(done.places), recipe=recipe)
+    reasons = set(plan(resolved).reasons.values())
+    assert "export itself works differently in this version" in reasons
+    assert len(reasons) == 5
 
 
 def test_a_key_that_is_gone_is_new(desk: Desk, done: Plan):
