@@ -94,7 +94,8 @@ def big(place: Home) -> list[Figure]:
 
 def shell(place: Home, *words: str) -> tuple[float, float]:
     """Run `keyreel` in a new process; return seconds by the clock and of the processor."""
-    command = [Path(sys.executable).with_name("keyreel"), "--home", place.root, *words]
+    keyreel = Path(sys.executable).with_name("keyreel")
+    command = [str(keyreel), "--home", str(place.root), *words]
     before, started = os.times(), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - started, os.times()
