@@ -7,9 +7,10 @@ with the same words or a newer library keep it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import orjson
 
 from configs.base import Json
 
@@ -92,11 +93,10 @@ class Node:
         }
 
 
-_CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
+# What is not plain JSON is an error, not a guess.
+_PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def canonical(value: Json) -> bytes:
     """Return JSON with sorted keys and no spaces: equal values give equal bytes."""
-    return _CANONICAL.encode(value).encode()
+    return orjson.dumps(value, option=_PLAIN)

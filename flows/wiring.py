@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NoReturn
 
 from configs.errors import BadPlan
-from configs.marks import Marks, dotted
+from configs.marks import Marks, Place, dotted
 from configs.pipeline import FirstOf, Pipeline, PipelineStage, Scope
 from configs.wording import unknown
 from tasks.stage import Lane, Stage
@@ -85,7 +85,7 @@ class _Checker:
                 self.fail("`product` is the campaign's; give the stage another id", declared, "id")
 
     def fail(self, message: str, declared: PipelineStage, *part: str) -> NoReturn:
-        path = ("stages", self.position[declared.id], *part)
+        path: Place = ("stages", self.position[declared.id], *part)
         raise BadPlan(f"{self.marks.where(path)}: {dotted(path)}: {message}")
 
     def steps(self) -> tuple[Step, ...]:

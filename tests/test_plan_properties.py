@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalogs.node import Node, NodeOutput
+from catalogs.node import Node, NodeOutput, canonical
 from configs.home import Home
 from flows.plan import Plan
 from tests.plan_data import Desk
@@ -120,3 +121,18 @@ def test_a_day_inserted_changes_no_other(desk: Desk, brief, day):
         plain.items()
         <= keys(desk.plan(lambda base: base.update({**brief, "matrix": more}))).items()
     )
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(1e-4, 1e15)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+)
+
+
+@given(value=values)
+def test_keys_can_be_computed_elsewhere(value):
+    """Canonical JSON is what the standard library writes, so anyone can check a key."""
+    plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical(value) == plain.encode()
