@@ -94,3 +94,21 @@ def test_our_packages_are_the_ones_imported():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
     assert all(Path(name).is_relative_to(ROOT) for name in out.split())
+
+
+@pytest.mark.prefect
+@pytest.mark.slow
+def test_every_entrypoint_of_prefect_yaml_is_a_flow_in_module_form():
+    """Deployments load `flows.campaign:campaign`, and their parameters fit the flow."""
+    import importlib
+
+    import yaml
+    from prefect import Flow
+
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
+    assert deployments
+    for deployment in deployments:
+        module, _, name = deployment["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(module), name)
+        assert isinstance(flow, Flow)
+        flow.validate_parameters(deployment["parameters"])
