@@ -22,24 +22,13 @@ from configs.fill import load
 from configs.marks import Marks
 from configs.phrases import phrases
 from configs.sandbox import BadTemplate, names_in
+from configs.settings import Move
 from configs.wording import unknown
 
 Part = Literal["subject", "action", "scene", "light", "style"]
 PARTS: tuple[Part, ...] = ("subject", "action", "scene", "light", "style")
 
 Kind = Literal["product-closeup", "use-scene", "emotion", "comparison", "abstract-concept"]
-Move = Literal[
-    "push-in",
-    "pull-out",
-    "orbit-left",
-    "orbit-right",
-    "pan-left",
-    "pan-right",
-    "tilt-up",
-    "tilt-down",
-    "turntable",
-    "static",
-]
 Slot = Literal["surface", "backdrop", "light_side", "light_warmth", "camera", "props"]
 """What a part fixes besides its sentence; the names are those of a small model's grammar."""
 NAMES = frozenset({"item", "colour", "product", "day", "shot", "campaign", "axes"})

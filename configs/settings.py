@@ -11,8 +11,7 @@ from pydantic import Field
 
 from configs.base import Declaration, Fraction
 
-Motion = Literal[
-    "auto",
+Move = Literal[
     "push-in",
     "pull-out",
     "orbit-left",
@@ -24,6 +23,7 @@ Motion = Literal[
     "turntable",
     "static",
 ]
+Motion = Literal["auto", Move]
 Position = Literal[
     "top-left", "top", "top-right", "bottom-left", "bottom", "bottom-right", "center"
 ]

@@ -22,8 +22,8 @@ from configs.campaign import AxisValue, Campaign, Product
 from configs.festivals import Day
 from configs.model import Model
 from configs.phrases import phrases
-from configs.prompt import Intent, Move, Template
-from configs.settings import Settings
+from configs.prompt import Intent, Template
+from configs.settings import Move, Settings
 from configs.tokens import ESTIMATE, Counter, check_tokens
 from configs.vocabulary import Vocabulary
 from tasks import dialects

@@ -18,8 +18,9 @@ from configs.errors import BadInput, BadPlan
 from configs.festivals import Day
 from configs.marks import dotted
 from configs.phrases import phrases
-from configs.prompt import Intent, Move, Option, Template
+from configs.prompt import Intent, Option, Template
 from configs.sandbox import BadTemplate, condition, holds, names_in, render
+from configs.settings import Move
 from configs.wording import unknown
 
 Where = Callable[..., str]
