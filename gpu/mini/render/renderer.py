@@ -1,0 +1,82 @@
+"""Compiles the C source and renders batches of scene vectors to uint8 pictures with a mask."""
+
+import ctypes
+import functools
+import hashlib
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu.mini.render import params
+
+_FILES: Final = (
+    "shapes.h", "products_care.h", "products_home.h", "products_wear.h", "props.h",
+    "scene.h", "air.h", "surface.h", "shade.h", "pixel.h",
+)  # fmt: skip
+_CHUNK: Final = 256  # scenes a launch: a grid's second dimension stays small, progress visible
+
+
+def source() -> str:
+    """The whole C source: vectors, parameter offsets, then the scene files in order."""
+    here = Path(__file__).parent
+    read = [(here / name).read_text(encoding="utf-8") for name in ("vec.h", *_FILES)]
+    at = "FN vec vec_at(const float *P, int i) { return V(P[i], P[i + 1], P[i + 2]); }\n"
+    return "\n".join([read[0], params.header(), at, *read[1:]])
+
+
+@functools.cache
+def _cpu() -> Any:
+    """The shared library, built once per source text."""
+    text = source()
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / "keyreel-render"
+    folder.mkdir(exist_ok=True)
+    library = folder / f"{name}.so"
+    if not library.exists():
+        made = library.with_suffix(f".{id(text)}")
+        flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
+        command = ["gcc", "-x", "c++", *flags, "-", "-o", str(made), "-lm"]
+        subprocess.run(command, input=text.encode(), check=True)
+        made.rename(library)
+    return ctypes.CDLL(str(library))
+
+
+@functools.cache
+def _kernel() -> Any:
+    import cupy
+
+    options = ("--std=c++14", "--use_fast_math")
+    return cupy.RawModule(code=source(), options=options, backend="nvrtc").get_function("render")
+
+
+def render(scenes: NDArray[np.float32], width: int, height: int, samples: int = 2) -> Any:
+    """Scenes [B, params.SIZE] -> uint8 [B, 4, height, width] (RGB, product mask) on the CPU.
+
+    ``samples`` is the side of the sample grid in a pixel: 2 means 4 rays.
+    """
+    scenes = np.ascontiguousarray(scenes, np.float32)
+    out = np.empty((len(scenes), 4, height, width), np.uint8)
+    where = [a.ctypes.data_as(ctypes.c_void_p) for a in (scenes, out)]
+    _cpu().render(*where, len(scenes), width, height, samples)
+    return out
+
+
+def render_cuda(scenes: NDArray[np.float32], width: int, height: int, samples: int = 2) -> Any:
+    """As `render`, on the GPU: a torch uint8 tensor [B, 4, height, width]."""
+    import cupy
+    import torch
+
+    given = torch.from_numpy(np.ascontiguousarray(scenes, np.float32)).cuda()
+    out = torch.empty((len(given), 4, height, width), dtype=torch.uint8, device="cuda")
+    tiles = ((width + 15) // 16) * ((height + 7) // 8)
+    with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
+        for i in range(0, len(given), _CHUNK):
+            n = min(_CHUNK, len(given) - i)
+            pointers = [cupy.uintp(t[i : i + n].data_ptr()) for t in (given, out)]
+            sizes = [np.int32(v) for v in (n, width, height, samples)]
+            _kernel()((tiles, n), (128,), (*pointers, *sizes))
+    return out

@@ -1,0 +1,1 @@
+"""Trains the embedded models from scratch on rendered scenes; needs one GPU, and nothing else."""

@@ -1,0 +1,63 @@
+"""Pictures as latents, with caption tokens and the product's share of each token."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gpu.mini.train.data import ASPECTS, Drawn, draw, paint, to_unit
+from gpu.mini.train.run import Part
+from gpu.mini.train.text import image_tokens
+
+WIDTHS = (48, 96)
+"""Caption widths in tokens: two graphs instead of padding all to the longest."""
+
+
+@dataclass
+class Pictures:
+    """Latents [N, C, h, w] of one aspect, product share [N, 1, h, w], and caption tokens."""
+
+    latents: Tensor
+    product: Tensor
+    ids: Tensor
+    lengths: Tensor
+    rows: tuple[Tensor, Tensor]
+    """Caption rows that fit the narrow width, and the rest."""
+    per: int
+    """Captions a picture."""
+
+
+@torch.no_grad()
+def _encode(part: Part, vae: Any, drawn: Drawn) -> tuple[Tensor, Tensor]:
+    latents, masks, group = [], [], 96
+    scale, shift = vae.config.scaling_factor, vae.config.shift_factor
+    for i in range(0, len(drawn.vectors), group):
+        codes = paint(drawn.vectors[i : i + group], drawn.aspect)
+        with part.cast():
+            mu = vae.encoder(to_unit(codes[:, :3])).float().chunk(2, 1)[0]
+        latents.append(((mu - shift) * scale).half())
+        masks.append(F.avg_pool2d(codes[:, 3:].float() / 255, 8).half())
+    return torch.cat(latents), torch.cat(masks)
+
+
+def draw_pictures(count: int, seed: int) -> list[Drawn]:
+    """Scenes of every aspect, drawn before the GPU is touched."""
+    return [draw("picture", aspect, count, seed) for aspect in ASPECTS]
+
+
+def encode_pictures(part: Part, vae: Any, tok: Any, drawn: list[Drawn]) -> dict[str, Pictures]:
+    """Renders and encodes all pictures."""
+    torch.backends.cudnn.benchmark = False
+    out = {}
+    for d in drawn:
+        ids, lengths = image_tokens(tok, [c for many in d.captions for c in many], WIDTHS[1])
+        part.log(f"{d.aspect}: tokenised, {lengths.float().mean():.1f} tokens")
+        latents, product = _encode(part, vae, d)
+        ids, lengths = ids.to(part.device), lengths.to(part.device)
+        narrow = lengths <= WIDTHS[0]
+        rows = narrow.nonzero()[:, 0], (~narrow).nonzero()[:, 0]
+        out[d.aspect] = Pictures(latents, product, ids, lengths, rows, len(d.captions[0]))
+        part.log(f"{d.aspect}: {len(latents)} pictures, narrow {narrow.float().mean():.2f}")
+    return out

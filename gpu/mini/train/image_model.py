@@ -1,0 +1,198 @@
+"""The image transformer and its Qwen3 text encoder, in ZImagePipeline's form."""
+
+import copy
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gpu.mini.train import zimage_fast
+from gpu.mini.train.data import ASPECTS
+from gpu.mini.train.image_data import WIDTHS, Pictures, draw_pictures, encode_pictures
+from gpu.mini.train.image_vae import CHANNELS
+from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoid
+from gpu.mini.train.run import Clock, Part, compiled
+from gpu.mini.train.sheets import sheet
+from gpu.mini.train.text import SIZE, image_tokens, tokenizer
+from gpu.mini.vocabulary import vocabulary
+
+DIM, LAYERS, HEAD = 320, 7, 64
+SHIFT = 3.0
+BATCH = 192
+GUIDANCE = 0.5
+"""Model guidance: the target moves this far away from the prediction without a caption."""
+SAMPLES = Path(__file__).with_name("sample_prompts.txt")
+
+
+def new_models() -> tuple[Any, Any]:
+    """Untrained transformer (11.7 M) and text encoder (1.0 M; Z-Image reads layer 2 of its 3)."""
+    from diffusers import ZImageTransformer2DModel
+    from transformers import Qwen3Config, Qwen3Model
+
+    text = Qwen3Model(Qwen3Config(
+        vocab_size=SIZE, hidden_size=192, intermediate_size=256, num_hidden_layers=3,
+        num_attention_heads=3, num_key_value_heads=1, head_dim=64, max_position_embeddings=1024,
+        tie_word_embeddings=True,
+    ))  # fmt: skip
+    model = ZImageTransformer2DModel(
+        all_patch_size=(2,), all_f_patch_size=(1,), in_channels=CHANNELS, dim=DIM, n_layers=LAYERS,
+        n_refiner_layers=0, n_heads=DIM // HEAD, n_kv_heads=DIM // HEAD, cap_feat_dim=192,
+        axes_dims=[16, 24, 24], axes_lens=[1024, 128, 128],
+    )  # fmt: skip
+    for name, p in model.named_parameters():
+        if p.ndim == 2 and "adaLN" in name:
+            nn.init.zeros_(p) if "final" in name else nn.init.normal_(p, std=0.01)
+        elif p.ndim == 2 and "pad_token" not in name:
+            nn.init.xavier_uniform_(p)
+        if name.endswith("bias"):
+            nn.init.zeros_(p)
+    nn.init.zeros_(model.all_final_layer["2-1"].linear.weight)
+    for block in model.layers:  # gates open, or nothing is learnt at first
+        block.adaLN_modulation[0].bias.data.view(4, -1)[[1, 3]] = 0.6
+    return model, text
+
+
+def _resumed(start: Path) -> tuple[Any, Any]:
+    from diffusers import ZImageTransformer2DModel
+    from transformers import Qwen3Model
+
+    folder = start / "image"
+    model = ZImageTransformer2DModel.from_pretrained(folder / "transformer")
+    return model.float(), Qwen3Model.from_pretrained(folder / "text_encoder").float()
+
+
+class Trainer:
+    """The models, their data and the step; `train_transformer` drives it by the clock."""
+
+    def __init__(self, part: Part, start: Path, count: int, batch: int) -> None:
+        from diffusers import AutoencoderKL
+
+        self.part, self.batch, self.tok = part, batch, tokenizer()
+        resumed = (start / "image").exists()
+        drawn = draw_pictures(count, seed=41 + int(resumed))
+        part.log("drawn")
+        model, text = _resumed(start) if resumed else new_models()
+        self.model, self.text = model.to(part.device), text.to(part.device)
+        self.vae = AutoencoderKL.from_pretrained(start / "image_vae").float().to(part.device)
+        self.data = encode_pictures(part, self.vae, self.tok, drawn)
+        self.null = [t.to(part.device) for t in image_tokens(self.tok, [""], WIDTHS[0])]
+        self.run = compiled(zimage_fast.block, part.device)
+        self.tables = {
+            (a, width): zimage_fast.tables(self.model, self._grid(a), width, part.device)
+            for a in ASPECTS
+            for width in WIDTHS
+        }
+
+    def _grid(self, aspect: str) -> tuple[int, int]:
+        height, width = self.data[aspect].latents.shape[2:]
+        return height // 2, width // 2
+
+    def _batch(self, aspect: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Latents, product share, ids and lengths; a tenth of the captions empty."""
+        d: Pictures = self.data[aspect]
+        wide = int(random.random() * len(d.lengths) >= len(d.rows[0]))
+        row = d.rows[wide][torch.randint(0, len(d.rows[wide]), (self.batch,), device=d.ids.device)]
+        ids, lengths = d.ids[row, : WIDTHS[wide]].clone(), d.lengths[row]
+        drop = torch.rand(self.batch, device=ids.device) < 0.1
+        null = torch.zeros_like(ids[:1])
+        null[:, : WIDTHS[0]] = self.null[0]
+        ids = torch.where(drop[:, None], null, ids)
+        picture = row // d.per
+        return d.latents[picture].float(), d.product[picture].float(), ids, torch.where(drop, self.null[1], lengths)
+
+    def predict(self, aspect: str, xt: Tensor, t: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
+        """The fast forward under autocast."""
+        table = self.tables[aspect, ids.shape[1]]
+        with self.part.cast():
+            states = zimage_fast.text_states(self.text, ids)
+            out = zimage_fast.forward(self.model, xt, t, states, lengths, table, self.run)
+        return out.float()
+
+    def step(self, guidance: float) -> Tensor:
+        """One flow-matching step, product weighted twice; backpropagates and returns the loss."""
+        aspect = random.choice(ASPECTS)
+        x0, product, ids, lengths = self._batch(aspect)
+        sigma = shifted_sigmas(self.batch, 2.0, x0.device)
+        noise, s = torch.randn_like(x0), sigma.view(-1, 1, 1, 1)
+        xt, target = (1 - s) * x0 + s * noise, x0 - noise
+        v = self.predict(aspect, xt, 1 - sigma, ids, lengths)
+        if guidance > 0:
+            with torch.no_grad():
+                null = torch.zeros_like(ids)
+                null[:, : WIDTHS[0]] = self.null[0]
+                free = self.predict(aspect, xt, 1 - sigma, null, self.null[1].expand(self.batch))
+            said = (lengths != self.null[1]).float().view(-1, 1, 1, 1)
+            target = target + guidance * (v.detach() - free) * said
+        weight = 1 + product
+        loss = ((v - target).square() * weight).mean() / weight.mean()
+        loss.backward()
+        return loss.detach()
+
+
+def train_transformer(part: Part, start: Path, count: int = 18000, batch: int = BATCH) -> None:
+    """Trains for the part's time; saves the whole pipeline to ``out/image``.
+
+    ``start`` holds ``image_vae``, and ``image`` too when an earlier part is to be continued:
+    then guidance is on from the first step and the rate only falls.
+    """
+    trainer = Trainer(part, start, count, batch)
+    resumed = (start / "image").exists()
+    opt = Optimizer(parameters(model=trainer.model, text=trainer.text))
+    part.log("parameters", sum(p.numel() for p in opt.all))
+    clock = Clock(part.seconds - part.elapsed() - (28 if part.device == "cuda" else 2))
+    part.log(f"training for {clock.seconds:.0f} s")
+    total, on, kept = 0.0, 0.0 if resumed else 0.55, False
+    while (done := clock.tick()) < 1:
+        guidance = GUIDANCE * min(1.0, max(0.0, (done - on) / 0.1)) if not resumed else GUIDANCE
+        loss = trainer.step(guidance)
+        opt.step(trapezoid(done, clock.steps, flat=0.25 if resumed else 0.6))
+        total += loss.item() if clock.steps % 20 == 1 else 0.0
+        if clock.steps % 100 == 1:
+            part.log(f"image step {clock.steps} loss {total / 5:.4f} {clock.rate() * batch:.0f} pictures/s")
+            total = 0.0
+        if done > 0.8 and not kept:  # a part that is cut off still leaves weights
+            opt.swap()
+            save(part, trainer)
+            opt.swap()
+            kept = True
+    opt.swap()
+    pipe = save(part, trainer)
+    samples(part, pipe)
+
+
+def save(part: Part, trainer: Trainer) -> Any:
+    """Saves the pipeline in bf16 and returns it."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline
+
+    scheduler = FlowMatchEulerDiscreteScheduler(
+        num_train_timesteps=1000, use_dynamic_shifting=False, shift=SHIFT
+    )
+    half = [copy.deepcopy(m).to(torch.bfloat16) for m in (trainer.model, trainer.text, trainer.vae)]
+    pipe = ZImagePipeline(
+        scheduler=scheduler, transformer=half[0], text_encoder=half[1], vae=half[2],
+        tokenizer=trainer.tok,
+    )  # fmt: skip
+    pipe.save_pretrained(part.out / "image", max_shard_size="15MB")
+    part.log("saved", sum(f.stat().st_size for f in (part.out / "image").rglob("*.*")), "bytes")
+    return pipe
+
+
+@torch.no_grad()
+def samples(part: Part, pipe: Any, seed: int = 1) -> None:
+    """A sheet of the sample prompts, each aspect a file."""
+    pipe.to(part.device)
+    pipe.set_progress_bar_config(disable=True)
+    prompts = SAMPLES.read_text(encoding="utf-8").splitlines()
+    for aspect in ASPECTS:
+        width, height = vocabulary().sizes[aspect]
+        some = prompts if aspect == "square" else prompts[:12]
+        pictures = []
+        for i in range(0, len(some) if part.device == "cuda" else 1, 8):
+            pictures += pipe(
+                prompt=some[i : i + 8] if part.device == "cuda" else some[:1], height=height,
+                width=width, num_inference_steps=8, guidance_scale=0.0, max_sequence_length=128,
+                generator=torch.Generator("cpu").manual_seed(seed), output_type="pt",
+            ).images  # fmt: skip
+        sheet(torch.stack(list(pictures)) * 2 - 1, 6, part.out / f"image_{aspect}.jpg")
