@@ -17,6 +17,9 @@ LOCALE = r"^[a-z]{2}_[A-Z]{2}$"
 Colour = Annotated[str, StringConstraints(pattern=COLOUR)]
 """A value as `#RRGGBB`, or a colour's name in either language."""
 
+Day = Annotated[dt.date, Field(ge=dt.date(1901, 1, 1), le=dt.date(2098, 12, 31))]
+"""Festivals are tabulated from 1901 to 2099, and a calendar runs a year at most."""
+
 AxisValue = str | int | float | bool
 
 
@@ -62,7 +65,7 @@ class Brand(Declaration):
 class Calendar(Declaration):
     """The days to make; each is a shot's day with its weekday and festival."""
 
-    start: dt.date | Literal["today", "next-monday"] = "next-monday"
+    start: Day | Literal["today", "next-monday"] = "next-monday"
     """A date, or `next-monday` for a weekly schedule."""
     days: Annotated[int, Field(ge=1, le=366)] = 7
     timezone: str = "Asia/Shanghai"

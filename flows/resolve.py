@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -37,6 +37,7 @@ from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, pick_profile, pixels, read_cpu
 from tasks.model import folder_of
 from tasks.photo import size_of
+from tasks.watermark import open_logo
 from tasks.stages import STAGES
 
 
@@ -222,8 +223,15 @@ class _Files:
     def __init__(self, home: Home, loaded: Loaded, hashes: FileHashes) -> None:
         self.home, self.loaded, self.hashes = home, loaded, hashes
 
-    def picture(self, path: str, *field: str | int) -> Picture:
+    def picture(
+        self, path: str, *field: str | int, look: Callable[[Path], object] = size_of
+    ) -> Picture:
         """Return one picture's hash and size.
+
+        Args:
+            path: inside the home.
+            field: of the campaign, which names it.
+            look: raises BadFile where the picture is not what it must be.
 
         Raises:
             BadFile: where it is missing, broken, no image or outside the home.
@@ -231,6 +239,7 @@ class _Files:
         try:
             file = self.home.inside(path)
             width, height = size_of(file)
+            look(file)
             name = file.relative_to(self.home.root.resolve()).as_posix()
             return Picture(InputFile(self.hashes.of(file), name), width, height)
         except (BadFile, OSError, ValueError) as error:
@@ -242,7 +251,9 @@ class _Files:
         brand = self.loaded.campaign.brand
         given = {"logo": brand.logo, "logo_on_dark": brand.logo_on_dark}
         return {
-            role: self.picture(path, "brand", role).file for role, path in given.items() if path
+            role: self.picture(path, "brand", role, look=open_logo).file
+            for role, path in given.items()
+            if path
         }
 
     def photos(self) -> dict[str, Picture]:

@@ -41,7 +41,9 @@ class Desk:
     def __post_init__(self) -> None:
         for folder in ("campaigns", "brand"):
             (self.home.root / folder).mkdir(parents=True)
-        Image.new("RGBA", (400, 120), "maroon").save(self.home.root / "brand/lumiere.png")
+        logo = Image.new("RGBA", (400, 120))
+        logo.paste("maroon", (10, 10, 390, 110))
+        logo.save(self.home.root / "brand/lumiere.png")
         Image.new("RGB", (900, 1200), "white").save(self.home.root / "brand/mug.png")
         self.brief = shipped("campaigns/demo")
         clip = shipped("models")["mini-clip"]

@@ -147,7 +147,7 @@ class TestHome:
             ("aspect: portrait", "aspect: square", "1080x1920 is portrait; write aspect: portrait"),
             ("aspect: portrait", "aspect: tall", "'tall' does not fit"),
             ("width: 1080", "width: 1081", "1081 does not fit; write a multiple of 2"),
-            ("width: 1080", "width: 99998", "a number of at most 8192"),
+            ("width: 1080", "width: 99998", "a value of at most 8192"),
             ("aspect:", "format: jpeg\n  aspect:", "a clip cannot be jpeg"),
             ("aspect:", "kind: still\n  aspect:", "a still cannot be mp4"),
             ("aspect:", "fps: {min: 61}\n  aspect:", "min 61 is above max 60"),

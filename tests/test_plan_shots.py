@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from configs.campaign import Calendar, Campaign
-from configs.errors import BadPlan
+from configs.errors import BadField, BadPlan
 from configs.fill import load
 from flows.shots import first_day, shots_of
 
@@ -112,6 +112,6 @@ def test_an_empty_matrix_is_one_error(shots):
 
 @pytest.mark.parametrize("start", ["9999-12-30", "2099-12-30", "0001-01-01"])
 def test_a_day_out_of_range_is_one_error(shots, start):
-    """Days whose festivals nobody has computed are refused with the years that are known."""
-    with pytest.raises(BadPlan, match=r"week\.yaml:\d+: .*1901 to 2099"):
+    """Days whose festivals nobody has computed are refused with the last or first that is known."""
+    with pytest.raises(BadField, match=r"week\.yaml:\d+:\d+: calendar\.start: .*(2098|1901)"):
         shots(start=start)

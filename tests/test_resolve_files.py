@@ -95,6 +95,14 @@ def test_a_hostile_path_is_one_error(desk: Desk, path: str):
         desk.found(lambda brief: brief["brand"].update(logo=path))
 
 
+def test_a_logo_without_transparency_is_one_error(desk: Desk):
+    """A logo that would cover the picture with a plate is refused before anything is made."""
+    desk.found()
+    Image.new("RGB", (400, 120), "maroon").save(desk.home.root / "brand/lumiere.png")
+    with pytest.raises(BadFile, match=r"demo\.yaml:\d+.*: brand\.logo: .*RGBA PNG"):
+        desk.found()
+
+
 def test_a_missing_model_folder_is_one_error(desk: Desk):
     """It names the folder, the profile and the model that belongs there."""
     row = {**shipped("models")["mini-clip"], "shipped": "false", "folder": "absent"}
