@@ -52,7 +52,7 @@ def test_no_keyframe_beside_an_own_photo(desk: Desk):
     """What no delivery asks for is not planned."""
     planned = desk.plan()
     assert count(planned, "keyframe", "mug-01") == 0
-    assert count(planned, "keyframe", "rouge-01") == 2
+    assert count(planned, "keyframe", "rouge-01") == 4
     assert count(planned, "animate", "mug-01") == 2
 
 
@@ -60,7 +60,7 @@ def test_a_pipeline_that_ignores_the_photo_draws_one(desk: Desk):
     """Which source counts is the pipeline's to say."""
     drawn = {"image": "keyframe.image", "prompt": "expand.motion"}
     edit = wired(desk, animate={"in": drawn}, watermark={"in": {"image": "keyframe.image"}})
-    assert count(desk.plan(edit), "keyframe", "mug-01") == 2
+    assert count(desk.plan(edit), "keyframe", "mug-01") == 4
 
 
 def test_an_own_photo_s_clip_serves_all_shapes(desk: Desk):
@@ -97,7 +97,7 @@ def test_models_take_turns_once(desk: Desk):
     prints = {**PINNED["fingerprints"], "other": "50" * 32}
     planned = plan(with_facts(desk.resolve(week), fingerprints=prints))
     models = [node.notes["model"] for node in planned.nodes.values() if node.kind == "keyframe"]
-    assert models == ["mini-picture"] * 5 + ["other"] * 2
+    assert models == ["mini-picture"] * 10 + ["other"] * 4
 
 
 def test_a_branch_that_does_not_apply(desk: Desk):
@@ -189,7 +189,7 @@ def test_recorded_costs_replace_the_first_guess(desk: Desk):
     print_ = PINNED["fingerprints"]["mini-picture"]
     resolved = with_facts(desk.resolve(), costs={("keyframe", print_): Cost(10, 500)})
     row = next(row for row in plan(resolved).rows if row.stage == "keyframe")
-    assert (row.seconds, row.bytes) == (20, 1000)
+    assert (row.seconds, row.bytes) == (40, 2000)
     done = after(plan(resolved), resolved)
     assert (done.gpu_seconds, done.cpu_seconds, done.bytes) == (0, 0, 0)
 
