@@ -36,7 +36,7 @@ def test_a_prompt_is_counted_as_its_model_counts():
 def test_a_prompt_too_long_is_an_error_that_says_by_how_much():
     """It is never cut in silence."""
     with pytest.raises(BadPlan, match=r"a prompt of \d+ tokens; the model in 'image' reads 64"):
-        check_tokens(TEXT * 4, MODEL, counter(MINI))
+        check_tokens(TEXT * 16, MODEL, counter(MINI))
 
 
 def test_the_last_token_still_fits():

@@ -115,7 +115,12 @@ def test_undenoised_latents_are_refused(mini_picture, strength):
 
     with WEIGHTS.lease(mini_picture) as pipe, torch.no_grad():
         vae = pipe.vae
-        latents = torch.randn(1, 8, 48, 48, generator=torch.Generator().manual_seed(1)) * strength
+        latents = (
+            torch.randn(
+                1, vae.config.latent_channels, 48, 48, generator=torch.Generator().manual_seed(1)
+            )
+            * strength
+        )
         latents = latents / vae.config.scaling_factor + vae.config.shift_factor
         values = vae.decode(latents.to(vae.dtype)).sample[0].float() / 2 + 0.5
     pixels = (values.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
