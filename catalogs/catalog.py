@@ -82,9 +82,9 @@ class Catalog:
         with self._locked():
             if not self.path.exists():
                 self._make(())
-            if wal(self.path).exists():
+            if wal(self.path).exists() or self._stale():
                 with self._open(self.path):
-                    pass  # closing it writes the log that a killed process left
+                    pass  # refuses a damaged file; closing writes the log of a killed process
             if self._stale():
                 shutil.copy2(self.path, self.draft)
                 self.draft.replace(self.published)

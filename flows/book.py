@@ -7,21 +7,25 @@ Prefect or of the order of work.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalogs.catalog import Catalog
+from catalogs.disk import check_space
+from catalogs.durable import locked, remove, telling_of_space
 from catalogs.gallery.page import write_gallery
 from catalogs.node import Address
-from catalogs.record import Entry, Place, Run
-from catalogs.runs import write_run
-from catalogs.store import Store
+from catalogs.record import Asset, Entry, Place, Record, Run
+from catalogs.runs import NAME, read_run, write_run
+from catalogs.store import Store, in_use
 from configs.base import Json
+from configs.errors import BadFile
 from configs.home import Home
 from flows.execute import Outcome, Work, group
 from flows.facts import Resolved
@@ -29,6 +33,9 @@ from flows.plan import Plan
 from flows.progress import Watch
 from tasks.stage import Studio
 from tasks.stages import STAGES
+
+RUNNING = ".running"
+"""In the folder of a run that goes on; the flock on it ends with the process."""
 
 FEED_SECONDS = 3.0
 """Readers are promised a catalog at most 5 s stale; a feed of a few records takes 0.1 s."""
@@ -53,15 +60,23 @@ class Book:
     @classmethod
     @contextmanager
     def open(cls, home: Home, resolved: Resolved, plan: Plan, watch: Watch) -> Iterator[Book]:
-        """Begin a run: sweep what a killed one left, and write down what is to be done."""
+        """Begin a run: sweep what a killed one left, and write down what is to be done.
+
+        Raises:
+            OutOfSpace: where the plan does not fit on the disk or into the home's quota.
+        """
+        check_space(home, plan.bytes)
         store = Store(home.store)
+        store.root.mkdir(parents=True, exist_ok=True)
         store.sweep()
         works = group(plan.work(), {name: stage.lane for name, stage in STAGES.items()})
         watch.expect(works)
         catalog = Catalog(home.catalog, store)
+        settle(home, store, catalog)
         book = cls(home, resolved, plan, watch, begin(resolved, plan), store, catalog, works)
-        write_run(home.runs, book.run)
-        yield book
+        with telling_of_space(home.runs), going_on(home.runs / book.run.id, store):
+            write_run(home.runs, book.run)
+            yield book
 
     def studio(self, cancelled: Callable[[], bool]) -> Studio:
         """Return what the stages of this run work with."""
@@ -89,20 +104,16 @@ class Book:
             update={"state": state, "finished": now(), "entries": entries}
         )
         self.deliver()
-        folder = write_run(self.home.runs, self.run)
-        self.catalog.refresh(self.run)
+        folder = self.home.runs / self.run.id
         names = {name: found.name for name, found in self.resolved.library.deliveries.items()}
         write_gallery(self.run, self.store, self.home, folder, files=self.files, names=names)
+        self.catalog.refresh(self.run)
+        write_run(self.home.runs, self.run)  # last: a run that tells of its nodes told everyone
         return self.run
 
     def entry(self, address: Address, key: str, outcome: Outcome) -> Entry:
         """Return what became of the node at one address."""
-        place = Place(
-            stage=address.stage,
-            shot=address.shot,
-            aspect=address.aspect,
-            delivery=address.delivery,
-        )
+        place = place_of(address)
         if key in outcome.errors:
             return Entry(place=place, key=key, state="failed", error=outcome.errors[key])
         if key in outcome.skipped:
@@ -120,19 +131,64 @@ class Book:
 
     def deliver(self) -> None:
         """Give finished deliveries their names for people, as links to the store's files."""
-        for address, key in self.plan.places.items():
-            if not address.delivery or not self.store.has(key):
-                continue
-            for port, asset in self.store.record(key).outputs.items():
-                if asset.kind == "overlay":
+        with self.store.workspace() as desk:
+            for address, key in self.plan.places.items():
+                if not address.delivery or not self.store.has(key):
                     continue
-                name = address.delivery if port == "delivery" else f"{address.delivery}-{port}"
-                target = delivered(self.home, self.run.campaign, address.shot) / (
-                    name + asset.suffix
-                )
-                link(self.store.asset_path(asset), target)
-                if port == "delivery":
-                    self.files[key] = target
+                record = self.store.record(key)
+                files = delivery_files(self.home, self.run.campaign, address, record)
+                for port, asset, target in files:
+                    link(self.store.asset_path(asset), target, desk)
+                    if port == "delivery":
+                        self.files[key] = target
+
+
+@contextmanager
+def going_on(folder: Path, store: Store) -> Iterator[None]:
+    """Mark the run of this folder as going on; where it does not end well, the mark stays."""
+    mark = folder / RUNNING
+    with locked(store.lock, fcntl.LOCK_SH):
+        folder.mkdir(parents=True)
+        handle = os.open(mark, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+    try:
+        yield
+        mark.unlink()
+    finally:
+        os.close(handle)
+
+
+def settle(home: Home, store: Store, catalog: Catalog) -> None:
+    """Say of runs whose process died that they were interrupted; remove their half-made pages."""
+    with locked(store.lock, fcntl.LOCK_EX):
+        for folder in home.runs.glob("*"):
+            with suppress(OSError):
+                folder.rmdir()  # one that is empty was killed before it had its mark
+        dead = [mark.parent for mark in home.runs.glob(f"*/{RUNNING}") if not in_use(mark)]
+        for folder in dead:
+            if _ended(home, catalog, folder.name):
+                keep = {path for path in folder.iterdir() if path.name[0] != "."}
+            else:
+                keep = {folder / NAME}
+            for left in set(folder.iterdir()) - keep - {folder / RUNNING}:
+                remove(left)
+            remove(folder / RUNNING)  # last: a kill in between is settled again
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _ended(home: Home, catalog: Catalog, run_id: str) -> bool:
+    """Say whether a dead run came to its end; where not, write down that it was interrupted."""
+    try:
+        run = read_run(home.runs, run_id)
+    except BadFile:
+        return False
+    if run.state != "running":
+        return True
+    run = run.model_copy(update={"state": "interrupted", "finished": now()})
+    catalog.feed_run(run)
+    write_run(home.runs, run)
+    return False
 
 
 def begin(resolved: Resolved, plan: Plan) -> Run:
@@ -146,6 +202,20 @@ def begin(resolved: Resolved, plan: Plan) -> Run:
         started=now(),
         parameters=parameters(resolved),
         shots=plan.shots_json(),
+        entries=tuple(
+            Entry(place=place_of(address), key=key, state="planned")
+            for address, key in plan.places.items()
+        ),
+    )
+
+
+def place_of(address: Address) -> Place:
+    """Return an address as run files and records have it."""
+    return Place(
+        stage=address.stage,
+        shot=address.shot,
+        aspect=address.aspect,
+        delivery=address.delivery,
     )
 
 
@@ -167,13 +237,29 @@ def delivered(home: Home, campaign: str, shot: str) -> Path:
     return home.deliveries / campaign / day / "-".join([product, *axes])
 
 
-def link(source: Path, target: Path) -> None:
-    """Make `target` another name of `source`, at once, replacing what had that name."""
+def delivery_files(
+    home: Home, campaign: str, address: Address, record: Record
+) -> Iterator[tuple[str, Asset, Path]]:
+    """Yield the port, asset and name for people of each file of one delivery."""
+    for port, asset in record.outputs.items():
+        if asset.kind != "overlay":
+            name = address.delivery if port == "delivery" else f"{address.delivery}-{port}"
+            folder = delivered(home, campaign, address.shot)
+            yield port, asset, folder / f"{name}{asset.suffix}"
+
+
+def link(source: Path, target: Path, desk: Path) -> None:
+    """Make `target` another name of `source`, at once, replacing what had that name.
+
+    Args:
+        source: a file of the store.
+        target: its name for people.
+        desk: an empty folder on the store's filesystem, swept after a kill.
+    """
     if target.exists() and target.samefile(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    draft = desk / target.name
     draft.hardlink_to(source)
     draft.replace(target)
 

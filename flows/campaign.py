@@ -27,7 +27,7 @@ from configs.home import Home
 from flows import artifacts
 from flows.book import Book
 from flows.execute import Done, Work, execute
-from flows.plan import prepare
+from flows.mend import prepare_whole
 from flows.progress import Watch, current_watch
 from flows.signals import stop_on_signals
 from tasks.make import make
@@ -68,7 +68,9 @@ def campaign(
     """
     place = Home.find(Path(home) if home else None)
     draw = str(flow_run.get_id())
-    resolved, plan = prepare(place, campaign, start=start, profile=profile, seed=seed, draw=draw)
+    (resolved, plan), _ = prepare_whole(
+        place, campaign, start=start, profile=profile, seed=seed, draw=draw
+    )
     watch = current_watch()
     with stop_on_signals() as stop, Book.open(place, resolved, plan, watch) as book:
         get_run_logger().info("%s", plan.headline())

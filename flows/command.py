@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import sys
 from pathlib import Path
@@ -193,8 +194,25 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _disk_or_bug(error)
     except Exception as error:
         _usage_or_bug(error)
+
+
+def _disk_or_bug(error: OSError) -> None:
+    """End on a disk that is full or may not be written to, or on a bug of ours."""
+    advice = {
+        errno.ENOSPC: "free some space or run `keyreel gc`, then run again",
+        errno.EDQUOT: "free some space or run `keyreel gc`, then run again",
+        errno.EROFS: "keyreel writes into its home: give one that can be written to",
+        errno.EACCES: "keyreel writes into its home: give one that can be written to",
+    }
+    if error.errno is None or error.errno not in advice:
+        return _usage_or_bug(error)
+    place = error.filename2 or error.filename or "the home"
+    print(f"error: {place}: {error.strerror}; {advice[error.errno]}", file=sys.stderr)
+    sys.exit(KeyreelError.exit_code)
 
 
 def _usage_or_bug(error: Exception) -> None:

@@ -39,6 +39,14 @@ def say(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
+def lost(sentences: Sequence[str]) -> None:
+    """Print which finished work is damaged or gone, and so is made again."""
+    for sentence in sentences[:MOST_REASONS]:
+        say(f"made again: {sentence}")
+    if len(sentences) > MOST_REASONS:
+        say(f"  … and {len(sentences) - MOST_REASONS} more")
+
+
 def print_json(value: Json) -> None:
     """Print JSON for programs."""
     print(json.dumps(value, ensure_ascii=False, indent=1))

@@ -14,7 +14,7 @@ from catalogs.runs import read_run
 from configs.errors import Interrupted
 from configs.home import Home
 from flows import screen
-from flows.plan import prepare
+from flows.mend import catch_up, prepare_whole
 from flows.progress import Watch, watching
 from flows.server import server
 
@@ -27,9 +27,14 @@ def run(
     A seed that nobody gave is drawn here, once, and handed to the flow as a parameter.
     """
     draw = secrets.token_hex(8)
-    resolved, plan = prepare(home, campaign, start=start, profile=profile, seed=seed, draw=draw)
+    (resolved, plan), lost = prepare_whole(
+        home, campaign, start=start, profile=profile, seed=seed, draw=draw
+    )
+    screen.lost(lost)
     screen.say(plan.headline())
     if not plan.work():
+        if catch_up(home, resolved, plan):
+            screen.say(f"Deliveries, catalog and gallery page are put right in {home.root}.")
         screen.say("Nothing to do: every delivery is made and up to date.")
         return 0
     watch = Watch()

@@ -15,7 +15,7 @@ from catalogs.record import Run
 from configs.home import Home
 from flows.book import Book
 from flows.execute import Done, Work, execute
-from flows.plan import prepare
+from flows.mend import prepare_whole
 from flows.progress import Watch
 from tasks.make import make
 from tasks.stages import STAGES
@@ -56,14 +56,17 @@ def run_plainly(
     *,
     after_planning: Callable[[], object] = lambda: None,
     cancelled: Callable[[], bool] = lambda: False,
+    on_point: Callable[[str], None] = lambda _: None,
+    watch: Watch | None = None,
 ) -> Run:
     """Run a campaign as the flow does, on a plain thread pool in Prefect's place."""
-    resolved, plan = prepare(home, name)
+    (resolved, plan), _ = prepare_whole(home, name)
     after_planning()
     with (
-        Book.open(home, resolved, plan, Watch()) as book,
+        Book.open(home, resolved, plan, watch or Watch()) as book,
         ThreadPoolExecutor(3) as pool,
     ):
+        book.store.at = on_point
         studio = book.studio(cancelled)
 
         def work_on(work: Work) -> None:

@@ -1,0 +1,90 @@
+"""What a campaign counts on is looked at before it runs: what is damaged or gone is made again.
+
+A plan takes a record's name for finished work; here records are read, and their assets looked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from catalogs.record import Record
+from catalogs.store import Store
+from configs.errors import BadFile
+from configs.home import Home
+from flows.book import Book, delivery_files
+from flows.execute import Outcome
+from flows.facts import Resolved
+from flows.plan import Plan, Prepared, prepare
+from flows.progress import Watch
+
+
+def prepare_whole(
+    home: Home,
+    name: str,
+    *,
+    start: dt.date | None = None,
+    profile: str | None = None,
+    seed: int | None = None,
+    draw: str = "",
+) -> tuple[Prepared, tuple[str, ...]]:
+    """Prepare a campaign whose finished work is all there; see `prepare`.
+
+    Returns:
+        The plan, and a sentence for each node whose record or asset is damaged or gone: these are
+        set aside, and so planned anew. A look at one takes 0.2 ms.
+    """
+    prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
+    store = Store(home.store)
+    lost = tuple(
+        said
+        for key in prepared.plan.nodes
+        if prepared.plan.states[key] == "cached" and (said := _lost(store, key))
+    )
+    if lost:
+        prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
+    return prepared, lost
+
+
+def _lost(store: Store, key: str) -> str:
+    try:
+        for port, asset in store.record(key).outputs.items():
+            path = store.asset_path(asset)
+            if not path.exists() or path.stat().st_size != asset.bytes:
+                store.output(key, port)  # sets the record aside, and says so
+    except BadFile as error:
+        return str(error)
+    except KeyError:
+        return f"{store.records.path(key)}: damaged, and so set aside while planning"
+    return ""
+
+
+def catch_up(home: Home, resolved: Resolved, plan: Plan) -> bool:
+    """Where nothing is to be made, write down what a killed run could not; say if there was any.
+
+    Links in `deliveries/` that were deleted come back too.
+    """
+    if _told(resolved, plan) and _delivered(home, plan) and not any(home.runs.glob("*/.running")):
+        return False
+    with Book.open(home, resolved, plan, Watch()) as book:
+        book.close(Outcome(), interrupted=False)
+    return True
+
+
+def _told(resolved: Resolved, plan: Plan) -> bool:
+    """Say whether run files tell of every node of the plan."""
+    previous = resolved.facts.previous
+    return all(previous.get(address) == key for address, key in plan.places.items())
+
+
+def _delivered(home: Home, plan: Plan) -> bool:
+    """Say whether every delivery has its name for people."""
+    store, campaign = Store(home.store), plan.campaign.name
+    records: dict[str, Record] = {}
+    for address, key in plan.places.items():
+        if address.delivery:
+            record = records.setdefault(key, store.record(key))
+            files = delivery_files(home, campaign, address, record)
+            for _, asset, target in files:
+                if not target.exists() or not target.samefile(store.asset_path(asset)):
+                    return False
+    return True
