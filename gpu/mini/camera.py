@@ -1,10 +1,25 @@
 """Cameras and how they move. Distances in scene units, angles in radians."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 FOCAL = 2.6
 """Focal length in half-picture units: a 42-degree square view, a short portrait lens."""
+
+
+# Over a whole clip: distance's share, camera's yaw, shift right and up, product's yaw.
+_MOVES = {
+    "push-in": (-0.30, 0.0, 0.0, 0.0, 0.0),
+    "pull-out": (0.42, 0.0, 0.0, 0.0, 0.0),
+    "orbit-left": (0.0, -0.65, 0.0, 0.0, 0.0),
+    "orbit-right": (0.0, 0.65, 0.0, 0.0, 0.0),
+    "pan-left": (0.0, 0.0, -0.40, 0.0, 0.0),
+    "pan-right": (0.0, 0.0, 0.40, 0.0, 0.0),
+    "tilt-up": (0.0, 0.0, 0.0, 0.40, 0.0),
+    "tilt-down": (0.0, 0.0, 0.0, -0.40, 0.0),
+    "turntable": (0.0, 0.0, 0.0, 0.0, 1.25),
+    "static": (0.0, 0.0, 0.0, 0.0, 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -37,26 +52,15 @@ def fit(width: float, height: float, size: tuple[int, int], share: float) -> flo
 
 def moved(start: Camera, motion: str, t: float, strength: float = 1.0) -> Camera:
     """The camera at time ``t`` in 0..1 of a named motion."""
-    k = strength * t
-    match motion:
-        case "push-in":
-            return replace(start, distance=start.distance * (1 - 0.30 * k))
-        case "pull-out":
-            return replace(start, distance=start.distance * (1 + 0.42 * k))
-        case "orbit-left":
-            return replace(start, yaw=start.yaw - 0.65 * k)
-        case "orbit-right":
-            return replace(start, yaw=start.yaw + 0.65 * k)
-        case "pan-left":
-            return replace(start, shift_x=start.shift_x - 0.40 * k)
-        case "pan-right":
-            return replace(start, shift_x=start.shift_x + 0.40 * k)
-        case "tilt-up":
-            return replace(start, shift_y=start.shift_y + 0.40 * k)
-        case "tilt-down":
-            return replace(start, shift_y=start.shift_y - 0.40 * k)
-        case "turntable":
-            return replace(start, product_yaw=start.product_yaw + 1.25 * k)
-        case "static":
-            return start
-    raise ValueError(f"motion {motion!r} is none of the vocabulary's")
+    if motion not in _MOVES:
+        raise ValueError(f"motion {motion!r} is none of {', '.join(_MOVES)}")
+    zoom, yaw, right, up, turn = (part * strength * t for part in _MOVES[motion])
+    return Camera(
+        yaw=start.yaw + yaw,
+        lift=start.lift,
+        distance=start.distance * (1 + zoom),
+        target_y=start.target_y,
+        product_yaw=start.product_yaw + turn,
+        shift_x=start.shift_x + right,
+        shift_y=start.shift_y + up,
+    )

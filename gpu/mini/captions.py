@@ -85,7 +85,9 @@ def _free_en(rng: random.Random, got: dict[str, str]) -> str:
         tail.append(f"on {got['surface']}")
     if "backdrop" in got:
         wall = got["backdrop"]
-        tail.append(rng.choice([f"{wall} background", f"{wall} backdrop", f"against a {wall} background"]))
+        tail.append(
+            rng.choice([f"{wall} background", f"{wall} backdrop", f"against a {wall} background"])
+        )
     tail += [got[n] for n in ("camera", "light_side", "light_warmth", "light_hardness") if n in got]
     tail += rng.sample(FILLER["en"], rng.choice([0, 0, 1, 2]))
     rng.shuffle(tail)
@@ -97,7 +99,8 @@ def _free_zh(rng: random.Random, got: dict[str, str]) -> str:
     of = "的" if rng.random() < 0.3 else ""
     subject = got.get("colour", "") + got.get("material", "") + of + got["product"]
     head = rng.choice([
-        subject, f"一个{subject}", f"一款{subject}", f"{subject}的商业广告图", f"电商产品图，{subject}",
+        subject, f"一个{subject}", f"一款{subject}", f"{subject}的商业广告图",
+        f"电商产品图，{subject}",
     ])  # fmt: skip
     tail = [rng.choice([p, f"搭配{p}", f"周围有{p}"]) for p in [got.get("props", "")] if p]
     if "surface" in got:

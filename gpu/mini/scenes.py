@@ -73,42 +73,37 @@ def _draw_words(rng: random.Random, fixed: dict[str, str]) -> dict[str, str]:
     return words
 
 
+# The proportions that each product's C function reads, in its order: (low, high) is drawn between,
+# a single number is the chance of 1, a list is chosen from.
+_SHAPES: dict[str, tuple[tuple[float, float] | float | list[float], ...]] = {
+    "lipstick": ((0.38, 0.48), (0.22, 0.30), 0.45, [-0.86, 0.86]),
+    "perfume": ((0.46, 0.60), (0.52, 0.68), (0.24, 0.34), [0, 0, 1, 2], [0, 1, 2]),
+    "mug": ((0.46, 0.56), (0.44, 0.58), (0.74, 1.0), 0.35, 0.6),
+    "can": ((0.38, 0.46), (0.72, 0.86), (0.0, 6.28)),
+    "cream-jar": ((0.58, 0.70), (0.22, 0.32), (0.10, 0.15), (0.05, 0.14)),
+    "earbuds": ((0.48, 0.56), (0.38, 0.44), (0.24, 0.30), 0.6),
+    "phone": ((0.16, 0.30), (0.0, 6.28), 0.35),
+    "candle": ((0.42, 0.50), (0.42, 0.54)),
+    "gift-box": ((0.50, 0.64), (0.36, 0.52)),
+    "coffee-pouch": ((0.54, 0.64), (0.74, 0.84), (0.0, 6.28)),
+    "handbag": ((0.66, 0.78), (0.46, 0.56), (0.24, 0.30), (0.74, 0.92), (0.62, 0.85)),
+    "watch": ((0.40, 0.47), 0.3, (0.0, 6.28), (0.0, 6.28)),
+    "headphones": ((0.58, 0.66), (0.36, 0.42)),
+    "tea-tin": ((0.46, 0.55), (0.50, 0.60), 0.4),
+    "serum": ((0.34, 0.42), (0.48, 0.60)),
+    "lotion": ((0.38, 0.46), (0.66, 0.80), 0.5),
+}
+
+
 def _shape(rng: random.Random, product: str) -> list[float]:
     """The product's proportions, in the order that its C function reads them."""
-    u, maybe = rng.uniform, lambda p: float(rng.random() < p)
-    match product:
-        case "lipstick":
-            return [u(0.38, 0.48), u(0.22, 0.3), maybe(0.45), rng.choice([-1, 1]) * u(0.82, 0.9)]
-        case "perfume":
-            round = float(rng.choice([0, 0, 1, 2]))
-            return [u(0.46, 0.6), u(0.52, 0.68), u(0.24, 0.34), round, float(rng.randrange(3))]
-        case "mug":
-            return [u(0.46, 0.56), u(0.44, 0.58), u(0.74, 1.0), maybe(0.35), maybe(0.6)]
-        case "can":
-            return [u(0.38, 0.46), u(0.72, 0.86), u(0, 6.28)]
-        case "cream-jar":
-            return [u(0.58, 0.7), u(0.22, 0.32), u(0.1, 0.15), u(0.05, 0.14)]
-        case "earbuds":
-            return [u(0.48, 0.56), u(0.38, 0.44), u(0.24, 0.3), maybe(0.6)]
-        case "phone":
-            return [u(0.16, 0.3), u(0, 6.28), maybe(0.35)]
-        case "candle":
-            return [u(0.42, 0.5), u(0.42, 0.54)]
-        case "gift-box":
-            return [u(0.5, 0.64), u(0.36, 0.52)]
-        case "coffee-pouch":
-            return [u(0.54, 0.64), u(0.74, 0.84), u(0, 6.28)]
-        case "handbag":
-            return [u(0.66, 0.78), u(0.46, 0.56), u(0.24, 0.3), u(0.74, 0.92), u(0.62, 0.85)]
-        case "watch":
-            return [u(0.4, 0.47), maybe(0.3), u(0, 6.28), u(0, 6.28)]
-        case "headphones":
-            return [u(0.58, 0.66), u(0.36, 0.42)]
-        case "tea-tin":
-            return [u(0.46, 0.55), u(0.5, 0.6), maybe(0.4)]
-        case "serum":
-            return [u(0.34, 0.42), u(0.48, 0.6)]
-    return [u(0.38, 0.46), u(0.66, 0.8), maybe(0.5)]  # lotion
+    out = []
+    for part in _SHAPES[product]:
+        if isinstance(part, tuple):
+            out.append(rng.uniform(*part))
+        else:
+            out.append(rng.choice(part) if isinstance(part, list) else float(rng.random() < part))
+    return out
 
 
 def _jitter(rng: random.Random, rgb: Rgb, by: float = 0.05) -> Rgb:
@@ -164,14 +159,18 @@ def _product_paint(
 def _light(rng: random.Random, words: dict[str, str]) -> dict[str, float | Rgb]:
     u = rng.uniform
     side = {"left": -1.0, "right": 1.0, "top": 0.0}[words["light_side"]]
-    x, y, z = (side * u(0.8, 1.05), u(0.7, 0.95), u(0.4, 0.65)) if side else (0.0, 1.4, u(0.25, 0.4))
+    x, y, z = (
+        (side * u(0.8, 1.05), u(0.7, 0.95), u(0.4, 0.65)) if side else (0.0, 1.4, u(0.25, 0.4))
+    )
     n = (x * x + y * y + z * z) ** 0.5
     key: Rgb = {"warm": (1.0, 0.80, 0.56), "neutral": (1.0, 0.97, 0.93), "cool": (0.74, 0.87, 1.0)}[
         words["light_warmth"]
     ]
-    fill: Rgb = {"warm": (0.5, 0.43, 0.36), "neutral": (0.47, 0.47, 0.48), "cool": (0.38, 0.46, 0.56)}[
-        words["light_warmth"]
-    ]
+    fill: Rgb = {
+        "warm": (0.5, 0.43, 0.36),
+        "neutral": (0.47, 0.47, 0.48),
+        "cool": (0.38, 0.46, 0.56),
+    }[words["light_warmth"]]
     power, base = u(0.92, 1.12), u(0.75, 0.95)
     soft = words["light_hardness"] == "soft"
     return {
@@ -182,7 +181,12 @@ def _light(rng: random.Random, words: dict[str, str]) -> dict[str, float | Rgb]:
     }
 
 
-WOODS = (("#b8834f", "#7d4f29"), ("#8a5a34", "#5a3519"), ("#d9b483", "#ab7f4d"), ("#4a2c1a", "#2a170d"))
+WOODS = (
+    ("#b8834f", "#7d4f29"),
+    ("#8a5a34", "#5a3519"),
+    ("#d9b483", "#ab7f4d"),
+    ("#4a2c1a", "#2a170d"),
+)
 CLOTHS = ("#f3e6cc", "#d9a08c", "#b3161f", "#f2f2f0", "#c9bbe6", "#14214f")
 
 
@@ -206,7 +210,11 @@ def _stage(rng: random.Random, words: dict[str, str]) -> dict[str, float | Rgb]:
             a = linear(rng.choice(CLOTHS))
             b, gloss = (a[0] * 0.45, a[1] * 0.45, a[2] * 0.45), 0.2
         case "mirror":
-            a = linear("#17181b") if rng.random() < 0.5 else (wall[0] * 0.5, wall[1] * 0.5, wall[2] * 0.5)
+            a = (
+                linear("#17181b")
+                if rng.random() < 0.5
+                else (wall[0] * 0.5, wall[1] * 0.5, wall[2] * 0.5)
+            )
             b, gloss = a, 1.0
         case "sand":
             a, b, gloss = linear("#e2c795"), linear("#bd995f"), 0.0
@@ -234,7 +242,18 @@ def _props(
         "leaves": ["#2f7a34", "#4f8f2e", "#c06a1c"],
     }  # fmt: skip
     names = ["", *vocabulary().ids("props")]
-    kinds = ["", "lanterns", "snow", "petals", "ornaments", "fireworks", "bokeh", "steam", "leaves", "confetti"]
+    kinds = [
+        "",
+        "lanterns",
+        "snow",
+        "petals",
+        "ornaments",
+        "fireworks",
+        "bokeh",
+        "steam",
+        "leaves",
+        "confetti",
+    ]
     assert sorted(names) == sorted(kinds), "props.h numbers the vocabulary's props"
     prop = words["props"]
     width, height = EXTENT[words["product"]]

@@ -6,12 +6,13 @@ import hashlib
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu.mini.render import params
+from gpu.mini.untyped import Untyped
 
 _FILES: Final = (
     "shapes.h", "products_care.h", "products_home.h", "products_wear.h", "props.h",
@@ -29,7 +30,7 @@ def source() -> str:
 
 
 @functools.cache
-def _cpu() -> Any:
+def _cpu() -> Untyped:
     """The shared library, built once per source text."""
     text = source()
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -46,14 +47,14 @@ def _cpu() -> Any:
 
 
 @functools.cache
-def _kernel() -> Any:
+def _kernel() -> Untyped:
     import cupy
 
     options = ("--std=c++14", "--use_fast_math")
     return cupy.RawModule(code=source(), options=options, backend="nvrtc").get_function("render")
 
 
-def render(scenes: NDArray[np.float32], width: int, height: int, samples: int = 2) -> Any:
+def render(scenes: NDArray[np.float32], width: int, height: int, samples: int = 2) -> Untyped:
     """Scenes [B, params.SIZE] -> uint8 [B, 4, height, width] (RGB, product mask) on the CPU.
 
     ``samples`` is the side of the sample grid in a pixel: 2 means 4 rays.
@@ -65,7 +66,7 @@ def render(scenes: NDArray[np.float32], width: int, height: int, samples: int = 
     return out
 
 
-def render_cuda(scenes: NDArray[np.float32], width: int, height: int, samples: int = 2) -> Any:
+def render_cuda(scenes: NDArray[np.float32], width: int, height: int, samples: int = 2) -> Untyped:
     """As `render`, on the GPU: a torch uint8 tensor [B, 4, height, width]."""
     import cupy
     import torch

@@ -13,7 +13,9 @@ def main() -> None:
     ask.add_argument("--part", choices=["vae", "transformer"], required=True)
     ask.add_argument("--out", type=Path, required=True, help="folder for weights, log, sheets")
     ask.add_argument("--start", type=Path, help="folder of an earlier part to go on from")
-    ask.add_argument("--seconds", type=float, default=560, help="wall clock of the part, saving included")
+    ask.add_argument(
+        "--seconds", type=float, default=560, help="wall clock of the part, saving included"
+    )
     ask.add_argument("--seed", type=int, default=0)
     given = ask.parse_args()
     part = Part(given.out, given.seconds, given.seed)

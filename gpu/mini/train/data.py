@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import random
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from gpu.mini import frames
 from gpu.mini.captions import vary, vary_motion
 from gpu.mini.render.renderer import render, render_cuda
 from gpu.mini.scenes import draw_scene
+from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
 FRAMES = 33
@@ -38,7 +38,7 @@ def _language(rng: random.Random) -> str:
     return "zh" if rng.random() < 0.45 else "en"
 
 
-def _draw_pictures(job: tuple[int, int, str]) -> tuple[Any, Any, Any]:
+def _draw_pictures(job: tuple[int, int, str]) -> tuple[Untyped, Untyped, Untyped]:
     seed, count, aspect = job
     rng = random.Random(seed)
     scenes = [draw_scene(rng, aspect) for _ in range(count)]
@@ -47,7 +47,7 @@ def _draw_pictures(job: tuple[int, int, str]) -> tuple[Any, Any, Any]:
     return np.stack([frames.picture(s) for s in scenes]), words, texts
 
 
-def _draw_clips(job: tuple[int, int, str]) -> tuple[Any, Any, Any]:
+def _draw_clips(job: tuple[int, int, str]) -> tuple[Untyped, Untyped, Untyped]:
     seed, count, aspect = job
     rng = random.Random(seed)
     motions, vectors, words, texts = vocabulary().ids("motion"), [], [], []
@@ -75,7 +75,9 @@ def draw(kind: str, aspect: str, count: int, seed: int) -> Drawn:
     return Drawn(aspect, vectors, words, captions)
 
 
-def paint(vectors: NDArray[np.float32], aspect: str, samples: int = 2, scale: float = 1.0) -> Tensor:
+def paint(
+    vectors: NDArray[np.float32], aspect: str, samples: int = 2, scale: float = 1.0
+) -> Tensor:
     """Renders [N, SIZE] to uint8 [N, 4, H, W] at the aspect's native size, on the best device."""
     width, height = (int(v * scale) for v in vocabulary().sizes[aspect])
     if torch.cuda.is_available():

@@ -1,7 +1,6 @@
 """Pictures as latents, with caption tokens and the product's share of each token."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +9,11 @@ from torch import Tensor
 from gpu.mini.train.data import ASPECTS, Drawn, draw, paint, to_unit
 from gpu.mini.train.run import Part
 from gpu.mini.train.text import image_tokens
+from gpu.mini.untyped import Untyped
 
-WIDTHS = (48, 96)
-"""Caption widths in tokens: two graphs instead of padding all to the longest."""
+WIDTHS = (32, 64)
+"""Caption widths in tokens. The library pads captions to multiples of 32, and a picture token's
+place follows from it: train at the widths of use."""
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Pictures:
 
 
 @torch.no_grad()
-def _encode(part: Part, vae: Any, drawn: Drawn) -> tuple[Tensor, Tensor]:
+def _encode(part: Part, vae: Untyped, drawn: Drawn) -> tuple[Tensor, Tensor]:
     latents, masks, group = [], [], 96
     scale, shift = vae.config.scaling_factor, vae.config.shift_factor
     for i in range(0, len(drawn.vectors), group):
@@ -47,7 +48,9 @@ def draw_pictures(count: int, seed: int) -> list[Drawn]:
     return [draw("picture", aspect, count, seed) for aspect in ASPECTS]
 
 
-def encode_pictures(part: Part, vae: Any, tok: Any, drawn: list[Drawn]) -> dict[str, Pictures]:
+def encode_pictures(
+    part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn]
+) -> dict[str, Pictures]:
     """Renders and encodes all pictures."""
     torch.backends.cudnn.benchmark = False
     out = {}

@@ -3,7 +3,6 @@
 import copy
 import random
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoi
 from gpu.mini.train.run import Clock, Part, compiled
 from gpu.mini.train.sheets import sheet
 from gpu.mini.train.text import SIZE, image_tokens, tokenizer
+from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
 DIM, LAYERS, HEAD = 320, 7, 64
@@ -26,7 +26,7 @@ GUIDANCE = 0.5
 SAMPLES = Path(__file__).with_name("sample_prompts.txt")
 
 
-def new_models() -> tuple[Any, Any]:
+def new_models() -> tuple[Untyped, Untyped]:
     """Untrained transformer (11.7 M) and text encoder (1.0 M; Z-Image reads layer 2 of its 3)."""
     from diffusers import ZImageTransformer2DModel
     from transformers import Qwen3Config, Qwen3Model
@@ -54,7 +54,7 @@ def new_models() -> tuple[Any, Any]:
     return model, text
 
 
-def _resumed(start: Path) -> tuple[Any, Any]:
+def _resumed(start: Path) -> tuple[Untyped, Untyped]:
     from diffusers import ZImageTransformer2DModel
     from transformers import Qwen3Model
 
@@ -100,7 +100,12 @@ class Trainer:
         null[:, : WIDTHS[0]] = self.null[0]
         ids = torch.where(drop[:, None], null, ids)
         picture = row // d.per
-        return d.latents[picture].float(), d.product[picture].float(), ids, torch.where(drop, self.null[1], lengths)
+        return (
+            d.latents[picture].float(),
+            d.product[picture].float(),
+            ids,
+            torch.where(drop, self.null[1], lengths),
+        )
 
     def predict(self, aspect: str, xt: Tensor, t: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
         """The fast forward under autocast."""
@@ -127,7 +132,7 @@ class Trainer:
             target = target + guidance * (v.detach() - free) * said
         weight = 1 + product
         loss = ((v - target).square() * weight).mean() / weight.mean()
-        loss.backward()
+        torch.autograd.backward(loss)
         return loss.detach()
 
 
@@ -150,7 +155,7 @@ def train_transformer(part: Part, start: Path, count: int = 18000, batch: int = 
         opt.step(trapezoid(done, clock.steps, flat=0.25 if resumed else 0.6))
         total += loss.item() if clock.steps % 20 == 1 else 0.0
         if clock.steps % 100 == 1:
-            part.log(f"image step {clock.steps} loss {total / 5:.4f} {clock.rate() * batch:.0f} pictures/s")
+            part.log(f"image step {clock.steps} loss {total / 5:.4f} {clock.rate() * batch:.0f}/s")
             total = 0.0
         if done > 0.8 and not kept:  # a part that is cut off still leaves weights
             opt.swap()
@@ -162,7 +167,7 @@ def train_transformer(part: Part, start: Path, count: int = 18000, batch: int = 
     samples(part, pipe)
 
 
-def save(part: Part, trainer: Trainer) -> Any:
+def save(part: Part, trainer: Trainer) -> Untyped:
     """Saves the pipeline in bf16 and returns it."""
     from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline
 
@@ -180,7 +185,7 @@ def save(part: Part, trainer: Trainer) -> Any:
 
 
 @torch.no_grad()
-def samples(part: Part, pipe: Any, seed: int = 1) -> None:
+def samples(part: Part, pipe: Untyped, seed: int = 1) -> None:
     """A sheet of the sample prompts, each aspect a file."""
     pipe.to(part.device)
     pipe.set_progress_bar_config(disable=True)

@@ -2,7 +2,6 @@
 
 import copy
 import random
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +11,14 @@ from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, draw, paint, to_unit
 from gpu.mini.train.run import Clock, Part, compiled, cosine, gradient_l1
 from gpu.mini.train.sheets import psnr, sheet
+from gpu.mini.untyped import Untyped
 
 CHANNELS = 12
 CROP = 192
 BATCH = 64
 
 
-def new_vae() -> Any:
+def new_vae() -> Untyped:
     """Untrained: 3.8 M parameters, no attention (CPU speed), no quant convolutions."""
     from diffusers import AutoencoderKL
 
@@ -31,7 +31,7 @@ def new_vae() -> Any:
     )  # fmt: skip
 
 
-def _loss(part: Part, enc: Any, dec: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+def _loss(part: Part, enc: Untyped, dec: Untyped, x: Tensor) -> tuple[Tensor, Tensor]:
     """L1, edges, a pooled L1 against colour casts, and a little KL; also the squared error."""
     with part.cast():
         mu, logvar = enc(x).float().chunk(2, 1)
@@ -73,19 +73,19 @@ def train_vae(part: Part, count: int = 9000, crop: int = CROP, batch: int = BATC
             real = real.contiguous(memory_format=torch.channels_last)
         loss, mse = _loss(part, enc, dec, real)
         opt.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         opt.step()
         if clock.steps % 200 == 1:
             db = 10 * torch.log10(4 / mse).item()
-            part.log(f"image vae step {clock.steps} loss {loss.item():.4f} psnr {db:.2f} {clock.rate():.1f}/s")
+            part.log(f"image vae step {clock.steps} loss {loss.item():.4f} psnr {db:.2f}")
         if clock.steps % 2000 == 0:
             save_vae(part, vae, pool)
     save_vae(part, vae, pool)
 
 
 @torch.no_grad()
-def save_vae(part: Part, vae: Any, pool: dict[str, Tensor]) -> None:
+def save_vae(part: Part, vae: Untyped, pool: dict[str, Tensor]) -> None:
     """Sets scale and shift from the latents, saves, and reports held-in PSNR by aspect."""
     vae.eval()
     seen, rows = [], []

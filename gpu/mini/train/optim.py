@@ -1,11 +1,12 @@
-"""Muon for matrices, AdamW for the rest, and a moving average: fast training of small transformers."""
+"""Muon for matrices, AdamW for the rest, a moving average: small transformers train fast."""
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from gpu.mini.untyped import Untyped
 
 
 class Muon:
@@ -16,7 +17,7 @@ class Muon:
 
     def __init__(self, params: Iterable[nn.Parameter], momentum: float = 0.95) -> None:
         self.params, self.momentum = list(params), momentum
-        self.groups: dict[tuple[int, ...], list[nn.Parameter]] = {}
+        self.groups: dict[tuple[int, ...], list[Tensor]] = {}
         for p in self.params:
             self.groups.setdefault(tuple(p.shape), []).append(p)
         self.buffers = {
@@ -45,15 +46,19 @@ class Muon:
 class Optimizer:
     """Muon on the blocks' matrices, AdamW on everything else, and their moving average."""
 
-    def __init__(self, named: Iterable[tuple[str, nn.Parameter]], muon_rate: float = 1.5e-3) -> None:
+    def __init__(
+        self, named: Iterable[tuple[str, nn.Parameter]], muon_rate: float = 1.5e-3
+    ) -> None:
         named = list(named)
         matrices = [p for n, p in named if p.dim() == 2 and (".layers." in n or ".blocks." in n)]
         taken = {id(p) for p in matrices}
         self.rest = [p for _, p in named if id(p) not in taken]
         self.muon, self.muon_rate = Muon(matrices), muon_rate
         fused = self.rest[0].is_cuda
-        self.adam = torch.optim.AdamW(self.rest, 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=fused)
-        self.all = matrices + self.rest
+        self.adam = torch.optim.AdamW(
+            self.rest, 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=fused
+        )
+        self.all: list[Tensor] = [*matrices, *self.rest]
         self.average = [p.detach().clone() for p in self.all]
         self.count = 0
 
@@ -86,13 +91,13 @@ def trapezoid(done: float, step: int, warmup: int = 150, flat: float = 0.4) -> f
     return min(1.0, (step + 1) / warmup) * fall
 
 
-def parameters(**modules: Any) -> list[tuple[str, nn.Parameter]]:
+def parameters(**modules: Untyped) -> list[tuple[str, nn.Parameter]]:
     """Named parameters of several modules, each name with its module's in front."""
     named = ([(f"{k}.{n}", p) for n, p in m.named_parameters()] for k, m in modules.items())
     return list(itertools.chain.from_iterable(named))
 
 
-def shifted_sigmas(count: int, shift: float, device: Any) -> Tensor:
+def shifted_sigmas(count: int, shift: float, device: Untyped) -> Tensor:
     """Noise levels: logit-normal with 15 % uniform, moved to ``shift`` as the scheduler's are."""
     s = torch.sigmoid(torch.randn(count, device=device))
     s = torch.where(torch.rand(count, device=device) < 0.15, torch.rand(count, device=device), s)

@@ -4,11 +4,12 @@ import math
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from gpu.mini.untyped import Untyped
 
 
 class Part:
@@ -36,7 +37,7 @@ class Part:
         with (self.out / "log.txt").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def cast(self) -> Any:
+    def cast(self) -> Untyped:
         """The autocast of the device: bf16 everywhere."""
         return torch.autocast(self.device, torch.bfloat16)
 
@@ -63,14 +64,18 @@ class Clock:
 
 def cosine(done: float, step: int, warmup: int = 100, floor: float = 0.03) -> float:
     """Learning-rate factor: linear warm-up, then half a cosine over the clock."""
-    return min(1.0, step / warmup) * (0.5 * (1 + math.cos(math.pi * min(1.0, done))) * (1 - floor) + floor)
+    return min(1.0, step / warmup) * (
+        0.5 * (1 + math.cos(math.pi * min(1.0, done))) * (1 - floor) + floor
+    )
 
 
-def compiled(fn: Any, device: str) -> Any:
+def compiled(fn: Untyped, device: str) -> Untyped:
     """``torch.compile`` on a GPU, the function itself on a CPU (tests)."""
     return torch.compile(fn, dynamic=False) if device == "cuda" else fn
 
 
 def gradient_l1(diff: Tensor) -> Tensor:
     """Mean absolute horizontal and vertical difference of an error [..., H, W]: sharp edges."""
-    return (diff[..., 1:] - diff[..., :-1]).abs().mean() + (diff[..., 1:, :] - diff[..., :-1, :]).abs().mean()
+    return (diff[..., 1:] - diff[..., :-1]).abs().mean() + (
+        diff[..., 1:, :] - diff[..., :-1, :]
+    ).abs().mean()

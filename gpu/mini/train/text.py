@@ -2,13 +2,13 @@
 
 import random
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gpu.mini.captions import vary, vary_motion
 from gpu.mini.scenes import draw_scene
+from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
 FOLDER = Path(__file__).parents[1] / "tokenizer"
@@ -30,7 +30,9 @@ def train_tokenizer(count: int = 30000) -> None:
     for i in range(count):
         words, language = draw_scene(rng, "square").words, ("en", "zh")[i % 2]
         motion = rng.choice(motions)
-        texts.append(vary(rng, words, language) if i % 3 else vary_motion(rng, words, motion, language))
+        texts.append(
+            vary(rng, words, language) if i % 3 else vary_motion(rng, words, motion, language)
+        )
     bpe = Tokenizer(models.BPE())
     bpe.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     bpe.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.ByteLevel(add_prefix_space=False)])
@@ -48,20 +50,20 @@ def train_tokenizer(count: int = 30000) -> None:
     fast.save_pretrained(FOLDER)
 
 
-def tokenizer() -> Any:
+def tokenizer() -> Untyped:
     """The tokenizer that both models ship."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(FOLDER)
 
 
-def video_tokens(tok: Any, captions: list[str]) -> tuple[Tensor, Tensor]:
+def video_tokens(tok: Untyped, captions: list[str]) -> tuple[Tensor, Tensor]:
     """Ids [N, VIDEO_TOKENS] and lengths [N] of clip captions, as Wan's pipeline makes them."""
     rows = tok(captions, truncation=True, max_length=VIDEO_TOKENS).input_ids
     return _padded(rows, VIDEO_TOKENS)
 
 
-def image_tokens(tok: Any, captions: list[str], width: int) -> tuple[Tensor, Tensor]:
+def image_tokens(tok: Untyped, captions: list[str], width: int) -> tuple[Tensor, Tensor]:
     """Ids [N, width] and lengths [N] of picture captions in Z-Image's chat form."""
     said = [f"<|im_start|>user\n{c}<|im_end|>\n<|im_start|>assistant\n" for c in captions]
     rows = tok(said, truncation=True, max_length=width).input_ids

@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +12,7 @@ from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, CLIP_CAPTIONS, FRAMES, Drawn, draw, paint, to_unit
 from gpu.mini.train.run import Part
 from gpu.mini.train.text import video_tokens
+from gpu.mini.untyped import Untyped
 
 _FLAT_MOVES = ("push-in", "pull-out", "pan-left", "pan-right", "tilt-up", "tilt-down", "static")
 
@@ -35,7 +35,9 @@ def flat_clip(pictures: Tensor, motion: str, frames: int = FRAMES) -> Tensor:
     _, height, width = a.shape
     y, x = random.randrange(height // 3), random.randrange(width // 3)
     a = a.clone()
-    a[:, y : y + height // 2, x : x + width // 2] = b.flip(2)[:, y : y + height // 2, x : x + width // 2]
+    a[:, y : y + height // 2, x : x + width // 2] = b.flip(2)[
+        :, y : y + height // 2, x : x + width // 2
+    ]
     t = torch.linspace(0, 1, frames, device=a.device)
     zoom, dx, dy = torch.ones_like(t), torch.zeros_like(t), torch.zeros_like(t)
     half_w, half_h = (width / height) ** 0.5, (height / width) ** 0.5
@@ -50,12 +52,14 @@ def flat_clip(pictures: Tensor, motion: str, frames: int = FRAMES) -> Tensor:
     zero = torch.zeros_like(t)
     theta = torch.stack([torch.stack([zoom, zero, dx], 1), torch.stack([zero, zoom, dy], 1)], 1)
     grid = F.affine_grid(theta, [frames, 3, height, width], align_corners=False)
-    clip = F.grid_sample(a.expand(frames, -1, -1, -1), grid, padding_mode="reflection", align_corners=False)
+    clip = F.grid_sample(
+        a.expand(frames, -1, -1, -1), grid, padding_mode="reflection", align_corners=False
+    )
     return clip.transpose(0, 1)
 
 
 @torch.no_grad()
-def _encode(part: Part, vae: Any, drawn: Drawn, mean: Tensor, std: Tensor) -> Tensor:
+def _encode(part: Part, vae: Untyped, drawn: Drawn, mean: Tensor, std: Tensor) -> Tensor:
     latents = []
     group = 6
     for i in range(0, len(drawn.vectors), group):
@@ -78,7 +82,7 @@ def draw_clips(count: int, seed: int) -> list[Drawn]:
     return [draw("clip", aspect, count, seed) for aspect in ASPECTS]
 
 
-def encode_clips(part: Part, vae: Any, tok: Any, drawn: list[Drawn]) -> dict[str, Clips]:
+def encode_clips(part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn]) -> dict[str, Clips]:
     """Renders and encodes all clips; an aspect's first six stay clean and out of training."""
     torch.backends.cudnn.benchmark = False
     mean, std = (

@@ -3,7 +3,6 @@
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,22 +12,24 @@ from gpu.mini.train.data import ASPECTS, CLIP_CAPTIONS, draw, paint, to_unit
 from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoid
 from gpu.mini.train.run import Clock, Part, compiled
 from gpu.mini.train.sheets import psnr, sheet
-from gpu.mini.train.text import SIZE, VIDEO_TOKENS, tokenizer, video_tokens
+from gpu.mini.train.text import SIZE, VIDEO_TOKENS, tokenizer
 from gpu.mini.train.video_data import Clips, draw_clips, encode_clips
 from gpu.mini.train.video_vae import CHANNELS
+from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
 SHIFT = 4.0
 BATCH = 24
 
 
-def new_models() -> tuple[Any, Any]:
+def new_models() -> tuple[Untyped, Untyped]:
     """Untrained transformer (5.3 M) and UMT5 encoder (0.5 M)."""
     from diffusers import WanTransformer3DModel
     from transformers import UMT5Config, UMT5EncoderModel
 
     text = UMT5EncoderModel(UMT5Config(
-        vocab_size=SIZE, d_model=128, d_kv=32, d_ff=256, num_layers=2, num_heads=4, dropout_rate=0.0,
+        vocab_size=SIZE, d_model=128, d_kv=32, d_ff=256, num_layers=2, num_heads=4,
+        dropout_rate=0.0,
     ))  # fmt: skip
     text.shared.weight.data.normal_(0, 0.5)
     model = WanTransformer3DModel(
@@ -41,14 +42,19 @@ def new_models() -> tuple[Any, Any]:
     return model, text
 
 
-def said(text: Any, ids: Tensor, lengths: Tensor) -> Tensor:
+def said(text: Untyped, ids: Tensor, lengths: Tensor) -> Tensor:
     """Text states as the pipeline makes them: zeros after the last token."""
     mask = torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None]
     return text(ids, mask.long()).last_hidden_state * mask[..., None]  # type: ignore[no-any-return]
 
 
 def _warm(
-    part: Part, model: Any, text: Any, tables: tuple[Tensor, Tensor], run: Any, batch: int
+    part: Part,
+    model: Untyped,
+    text: Untyped,
+    tables: tuple[Tensor, Tensor],
+    run: Untyped,
+    batch: int,
 ) -> None:
     """Compiles the block on noise, so that waiting for the autoencoder is not idle."""
     blank = torch.zeros(8 * CLIP_CAPTIONS, VIDEO_TOKENS, dtype=torch.long, device=part.device)
@@ -115,8 +121,8 @@ def train_transformer(part: Part, start: Path, count: int = 900, batch: int = BA
 
 
 def _step(
-    part: Part, model: Any, text: Any, clips: Clips, tables: tuple[Tensor, Tensor], run: Any,
-    batch: int,
+    part: Part, model: Untyped, text: Untyped, clips: Clips, tables: tuple[Tensor, Tensor],
+    run: Untyped, batch: int,
 ) -> Tensor:  # fmt: skip
     """One flow-matching step; the first latent frame is given clean and not scored."""
     pick = torch.randint(6, len(clips.latents), (batch,), device=part.device)
@@ -130,11 +136,11 @@ def _step(
         states = said(text, clips.ids[row], clips.lengths[row])
         v = wan_fast.forward(model, xt, sigma * 1000, states, tables, run)
     loss = (v.float() - (noise - x0))[:, :, 1:].square().mean()
-    loss.backward()
+    torch.autograd.backward(loss)
     return loss.detach()
 
 
-def _resumed(start: Path) -> tuple[Any, Any]:
+def _resumed(start: Path) -> tuple[Untyped, Untyped]:
     from diffusers import WanTransformer3DModel
     from transformers import UMT5EncoderModel
 
@@ -143,7 +149,7 @@ def _resumed(start: Path) -> tuple[Any, Any]:
     return model.float(), UMT5EncoderModel.from_pretrained(folder / "text_encoder").float()
 
 
-def save(part: Part, model: Any, text: Any, vae: Any, tok: Any) -> Any:
+def save(part: Part, model: Untyped, text: Untyped, vae: Untyped, tok: Untyped) -> Untyped:
     """Saves the pipeline in bf16 and returns it."""
     import copy
 
@@ -161,7 +167,7 @@ def save(part: Part, model: Any, text: Any, vae: Any, tok: Any) -> Any:
 
 
 @torch.no_grad()
-def samples(part: Part, pipe: Any, each: int = 2) -> None:
+def samples(part: Part, pipe: Untyped, each: int = 2) -> None:
     """Clips from held-out first frames, beside the true ones; rows: true, made."""
     from PIL import Image
 
@@ -182,7 +188,8 @@ def samples(part: Part, pipe: Any, each: int = 2) -> None:
             ).frames[0].float().cpu() * 2 - 1  # fmt: skip
             rows += [true[columns], made[columns]]
             part.log(
-                f"{aspect} {drawn.words[i]['motion']} ({caption}): first {psnr(made[0], true[0]):.1f}"
+                f"{aspect} {drawn.words[i]['motion']} ({caption}):"
+                f" first {psnr(made[0], true[0]):.1f}"
                 f" last {psnr(made[-1], true[-1]):.1f} still-last {psnr(true[0], true[-1]):.1f}"
             )
         sheet(torch.cat(rows), len(columns), part.out / f"video_{aspect}.jpg")

@@ -2,7 +2,6 @@
 
 import copy
 import random
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +12,7 @@ from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, FRAMES, draw, paint, to_unit
 from gpu.mini.train.run import Clock, Part, cosine, gradient_l1
 from gpu.mini.train.sheets import psnr, sheet
+from gpu.mini.untyped import Untyped
 
 CHANNELS = 16
 PHASES = ((0.42, 1, 160, 96), (1.0, FRAMES, 128, 9))
@@ -21,7 +21,7 @@ scenes a step: ten times the progress of clips), then whole clips only: trained 
 than it decodes, an earlier model drifted to orange past them."""
 
 
-def new_vae() -> Any:
+def new_vae() -> Untyped:
     """Untrained, but ready: it starts near a linear picture autoencoder that holds each frame."""
     from diffusers import AutoencoderKLWan
 
@@ -42,10 +42,13 @@ training took 1,000 steps to find that out by itself (17 dB until then)."""
 
 
 @torch.no_grad()
-def _start_linear(vae: Any) -> None:
+def _start_linear(vae: Untyped) -> None:
     """Quiet residual branches, anchors through every plain convolution, time held and repeated."""
     from diffusers.models.autoencoders.autoencoder_kl_wan import (
-        WanAttentionBlock, WanCausalConv3d, WanResample, WanResidualBlock,
+        WanAttentionBlock,
+        WanCausalConv3d,
+        WanResample,
+        WanResidualBlock,
     )  # fmt: skip
 
     for module in vae.modules():
@@ -67,7 +70,7 @@ def _start_linear(vae: Any) -> None:
         conv.bias[-ANCHORS:] = 1
 
 
-def _anchor(conv: Any, share: float) -> None:
+def _anchor(conv: Untyped, share: float) -> None:
     """Passes the last channels on unchanged: one tap, or the mean of the four that are read."""
     conv.weight.mul_(1.7)  # PyTorch's own initial weights lose 1.7 of the scale a layer
     conv.weight[-ANCHORS:] = 0
@@ -80,7 +83,7 @@ def _anchor(conv: Any, share: float) -> None:
             conv.weight[-i, -i, ..., middle, middle] = share
 
 
-def _hold(conv: Any) -> None:
+def _hold(conv: Untyped) -> None:
     """A time convolution that repeats its newest frame."""
     weight = conv.weight
     weight.mul_(0.05)
@@ -90,7 +93,7 @@ def _hold(conv: Any) -> None:
         weight[k * weight.shape[1] : (k + 1) * weight.shape[1], :, 2, 0, 0] += same
 
 
-def loss_of(part: Part, vae: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+def loss_of(part: Part, vae: Untyped, x: Tensor) -> tuple[Tensor, Tensor]:
     """L1, squares, edges, change in time, pooled colour and hue, KL; the keyframe weighs more."""
     with part.cast():
         mu, logvar = wan_parallel.encode(vae, x).float().chunk(2, 1)
@@ -117,7 +120,9 @@ def _pools(part: Part, clips: int, pictures: int) -> tuple[dict[str, Tensor], di
     still = [draw("picture", aspect, pictures, seed=22) for aspect in ASPECTS]
     moving = {}
     for d in drawn:
-        moving[d.aspect] = torch.stack([paint(v, d.aspect)[:, :3] for v in d.vectors]).transpose(1, 2)
+        moving[d.aspect] = torch.stack([paint(v, d.aspect)[:, :3] for v in d.vectors]).transpose(
+            1, 2
+        )
     fixed = {}
     for d in still:
         parts = [d.vectors[i : i + 1024] for i in range(0, pictures, 1024)]
@@ -127,7 +132,7 @@ def _pools(part: Part, clips: int, pictures: int) -> tuple[dict[str, Tensor], di
 
 
 def train_vae(
-    part: Part, clips: int = 250, pictures: int = 5000, phases: Any = PHASES, start: str = ""
+    part: Part, clips: int = 250, pictures: int = 5000, phases: Untyped = PHASES, start: str = ""
 ) -> None:
     """Trains for the part's time; saves fp32 weights to ``out/video_vae``, then ``out/READY``."""
     moving, fixed = _pools(part, clips, pictures)
@@ -151,7 +156,7 @@ def train_vae(
         pool = fixed if frames == 1 else moving
         loss, mse = loss_of(part, vae, _crops(pool[random.choice(ASPECTS)], crop, batch))
         opt.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         opt.step()
         if clock.steps % 100 == 1:
@@ -175,7 +180,7 @@ def _crops(data: Tensor, crop: int, batch: int) -> Tensor:
 
 
 @torch.no_grad()
-def save_vae(part: Part, vae: Any, pool: dict[str, Tensor]) -> None:
+def save_vae(part: Part, vae: Untyped, pool: dict[str, Tensor]) -> None:
     """Sets the latents' mean and deviation, saves, and reports PSNR frame by frame."""
     torch.backends.cudnn.benchmark = False  # it takes half a minute on whole clips
     seen, rows, columns = [], [], [0, 8, 16, 24, FRAMES - 1]

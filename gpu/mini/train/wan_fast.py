@@ -5,11 +5,12 @@ so that all blocks share one compiled graph. `tests/test_mini_fast.py` holds bot
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gpu.mini.untyped import Untyped
 
 
 def _rms(x: Tensor, w: Tensor) -> Tensor:
@@ -22,13 +23,13 @@ def _norm(x: Tensor) -> Tensor:
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+    a, b = torch.unflatten(x, -1, (-1, 2)).unbind(-1)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(3)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    qkv = (t.transpose(1, 2) for t in (q, k, v))
-    return F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
+    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def _spread(m: Tensor, first: int, total: int) -> Tensor:
@@ -41,31 +42,35 @@ def block(
     w: tuple[Tensor, ...],
 ) -> Tensor:  # fmt: skip
     """One WanTransformerBlock; ``w`` as `weights` lists it, ``times`` [B, 2, 6, D]."""
-    (table, qw, qb, kw, kb, vw, vb, ow, ob, nq, nk, n2w, n2b, cqw, cqb, ckw, ckb, cvw, cvb, cow, cob,
-     cnq, cnk, f1w, f1b, f2w, f2b) = w  # fmt: skip
+    (table, qw, qb, kw, kb, vw, vb, ow, ob, nq, nk, n2w, n2b, cqw, cqb, ckw, ckb, cvw, cvb, cow,
+     cob, cnq, cnk, f1w, f1b, f2w, f2b) = w  # fmt: skip
     total = x.shape[1]
     parts = (table.unsqueeze(0) + times.float()).unbind(2)
     shift1, scale1, gate1, shift2, scale2, gate2 = (_spread(p, first, total) for p in parts)
     h = _norm(x) * (1 + scale1) + shift1
-    v = F.linear(h, vw, vb).unflatten(2, (heads, -1))
-    q = _rotate(_rms(F.linear(h, qw, qb), nq).unflatten(2, (heads, -1)), cos, sin).to(v.dtype)
-    k = _rotate(_rms(F.linear(h, kw, kb), nk).unflatten(2, (heads, -1)), cos, sin).to(v.dtype)
+    v = torch.unflatten(F.linear(h, vw, vb), 2, (heads, -1))
+    q = _rotate(torch.unflatten(_rms(F.linear(h, qw, qb), nq), 2, (heads, -1)), cos, sin).to(
+        v.dtype
+    )
+    k = _rotate(torch.unflatten(_rms(F.linear(h, kw, kb), nk), 2, (heads, -1)), cos, sin).to(
+        v.dtype
+    )
     x = x + F.linear(_attend(q, k, v), ow, ob) * gate1
     h = _norm(x) * n2w + n2b
-    v = F.linear(text, cvw, cvb).unflatten(2, (heads, -1))
-    q = _rms(F.linear(h, cqw, cqb), cnq).unflatten(2, (heads, -1)).to(v.dtype)
-    k = _rms(F.linear(text, ckw, ckb), cnk).unflatten(2, (heads, -1)).to(v.dtype)
+    v = torch.unflatten(F.linear(text, cvw, cvb), 2, (heads, -1))
+    q = torch.unflatten(_rms(F.linear(h, cqw, cqb), cnq), 2, (heads, -1)).to(v.dtype)
+    k = torch.unflatten(_rms(F.linear(text, ckw, ckb), cnk), 2, (heads, -1)).to(v.dtype)
     x = x + F.linear(_attend(q, k, v), cow, cob)
     h = _norm(x) * (1 + scale2) + shift2
     h = F.linear(F.gelu(F.linear(h, f1w, f1b), approximate="tanh"), f2w, f2b)
     return x + h.float() * gate2
 
 
-def weights(b: Any) -> tuple[Tensor, ...]:
+def weights(b: Untyped) -> tuple[Tensor, ...]:
     """A library block's tensors in the order that `block` takes them."""
     a, c, f = b.attn1, b.attn2, b.ffn.net
 
-    def pair(m: Any) -> tuple[Tensor, Tensor]:
+    def pair(m: Untyped) -> tuple[Tensor, Tensor]:
         return m.weight, m.bias
 
     return (
@@ -76,14 +81,14 @@ def weights(b: Any) -> tuple[Tensor, ...]:
     )  # fmt: skip
 
 
-def ropes(model: Any, latents: Tensor) -> tuple[Tensor, Tensor]:
+def ropes(model: Untyped, latents: Tensor) -> tuple[Tensor, Tensor]:
     """The model's rotary tables for latents of this shape."""
     cos, sin = model.rope(latents)
     return cos[..., 0::2].float(), sin[..., 1::2].float()
 
 
 def forward(
-    model: Any, x: Tensor, t: Tensor, text: Tensor, tables: tuple[Tensor, Tensor],
+    model: Untyped, x: Tensor, t: Tensor, text: Tensor, tables: tuple[Tensor, Tensor],
     run: Callable[..., Tensor] = block,
 ) -> Tensor:  # fmt: skip
     """Velocity for latents [B, Z, T, H, W]; the first latent frame is clean (its time is 0)."""
@@ -92,10 +97,12 @@ def forward(
     first, heads = gh * gw, model.config.num_attention_heads
     times = torch.stack([torch.zeros_like(t), t], 1).flatten()
     temb, proj, said, _ = model.condition_embedder(times, text, None, timestep_seq_len=2)
-    proj, said = proj.unflatten(2, (6, -1)).float(), said.float()
-    tokens = x.unflatten(3, (gh, 2)).unflatten(5, (gw, 2)).permute(0, 2, 3, 5, 1, 4, 6)
+    proj, said = torch.unflatten(proj, 2, (6, -1)).float(), said.float()
+    tokens = x.reshape(b, z, frames, gh, 2, gw, 2).permute(0, 2, 3, 5, 1, 4, 6)
     tokens = tokens.reshape(b, frames * first, -1)
-    h = F.linear(tokens, model.patch_embedding.weight.flatten(1), model.patch_embedding.bias).float()
+    h = F.linear(
+        tokens, model.patch_embedding.weight.flatten(1), model.patch_embedding.bias
+    ).float()
     for layer in model.blocks:
         h = run(h, said, proj, *tables, first, heads, weights(layer))
     ends = (model.scale_shift_table.unsqueeze(0) + temb.float().unsqueeze(2)).unbind(2)

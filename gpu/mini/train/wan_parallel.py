@@ -5,10 +5,10 @@ train through. The causal convolutions see the same frames either way; only the 
 the first chunk apart, which `_resample` spells out. `tests/test_mini_wan.py` holds both equal.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
+
+from gpu.mini.untyped import Untyped
 
 
 def _act(x: Tensor, gamma: Tensor) -> Tensor:
@@ -17,19 +17,19 @@ def _act(x: Tensor, gamma: Tensor) -> Tensor:
     return torch.nn.functional.silu(y * x.shape[1] ** 0.5 * gamma)
 
 
-def _resnet(block: Any, x: Tensor) -> Tensor:
+def _resnet(block: Untyped, x: Tensor) -> Tensor:
     h = block.conv1(_act(x, block.norm1.gamma))
     return block.conv2(_act(h, block.norm2.gamma)) + block.conv_shortcut(x)  # type: ignore[no-any-return]
 
 
-def _middle(block: Any, x: Tensor) -> Tensor:
+def _middle(block: Untyped, x: Tensor) -> Tensor:
     x = _resnet(block.resnets[0], x)
     for attention, resnet in zip(block.attentions, block.resnets[1:], strict=True):
         x = _resnet(resnet, attention(x))
     return x
 
 
-def _resample(layer: Any, x: Tensor) -> Tensor:
+def _resample(layer: Untyped, x: Tensor) -> Tensor:
     """One WanResample on [B, C, T, H, W]."""
     if layer.mode == "upsample3d" and x.shape[2] > 1:
         # The first frame stays one; the rest double, and their convolution starts from zeros.
@@ -39,7 +39,7 @@ def _resample(layer: Any, x: Tensor) -> Tensor:
         rest = torch.stack((pairs[:, 0], pairs[:, 1]), 3).reshape(b, -1, 2 * t, h, w)
         x = torch.cat([first, rest], 2)
     b, c, t, h, w = x.shape
-    y = layer.resample(x.permute(0, 2, 1, 3, 4).reshape(b * t, c, h, w))
+    y: Tensor = layer.resample(x.permute(0, 2, 1, 3, 4).reshape(b * t, c, h, w))
     y = y.view(b, t, *y.shape[1:]).permute(0, 2, 1, 3, 4)
     if layer.mode == "downsample3d" and t > 1:
         # The first frame passes; each pair after it is convolved with the frame before it.
@@ -47,7 +47,7 @@ def _resample(layer: Any, x: Tensor) -> Tensor:
     return y
 
 
-def encode(vae: Any, x: Tensor) -> Tensor:
+def encode(vae: Untyped, x: Tensor) -> Tensor:
     """Clips [B, 3, 4k+1, H, W] to posterior parameters [B, 2z, k+1, H/8, W/8]."""
     from diffusers.models.autoencoders.autoencoder_kl_wan import WanResample, patchify
 
@@ -59,7 +59,7 @@ def encode(vae: Any, x: Tensor) -> Tensor:
     return vae.quant_conv(net.conv_out(_act(h, net.norm_out.gamma)))  # type: ignore[no-any-return]
 
 
-def decode(vae: Any, z: Tensor) -> Tensor:
+def decode(vae: Untyped, z: Tensor) -> Tensor:
     """Latents [B, z, k+1, H/8, W/8] to clips [B, 3, 4k+1, H, W], not clamped."""
     from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
 

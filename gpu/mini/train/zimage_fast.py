@@ -5,17 +5,18 @@ one caption width. `tests/test_mini_fast.py` holds both forwards equal.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpu.mini.untyped import Untyped
+
 Table = tuple[Tensor, Tensor]
 
 
-def _rotary(model: Any, places: Tensor) -> Table:
-    """cos and sin [1, L, 1, D/2] of 3-d places [L, 3] (caption or picture, row, column)."""
+def _rotary(model: Untyped, places: Tensor) -> Table:
+    """Cos and sin [1, L, 1, D/2] of 3-d places [L, 3] (caption or picture, row, column)."""
     parts = []
     for i, d in enumerate(model.axes_dims):
         rate = 1.0 / model.rope_theta ** (torch.arange(0, d, 2, dtype=torch.float64) / d)
@@ -24,7 +25,7 @@ def _rotary(model: Any, places: Tensor) -> Table:
     return angle.cos()[None, :, None], angle.sin()[None, :, None]
 
 
-def tables(model: Any, grid: tuple[int, int], width: int, device: Any) -> Table:
+def tables(model: Untyped, grid: tuple[int, int], width: int, device: Untyped) -> Table:
     """Rotary tables of picture tokens (rows, columns = ``grid``) then ``width`` caption tokens."""
     rows, columns = grid
     ones = torch.arange(1, width + 1)
@@ -41,7 +42,7 @@ def _rms(x: Tensor, w: Tensor) -> Tensor:
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    a, b = torch.unflatten(x.float(), -1, (-1, 2)).unbind(-1)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(3)
 
 
@@ -52,17 +53,17 @@ def block(
     n1, n2, n3, n4, nq, nk, wq, wk, wv, wo, w1, w2, w3, mw, mb = w
     scale1, gate1, scale2, gate2 = F.linear(time, mw, mb).float().unsqueeze(1).chunk(4, 2)
     h = _rms(x, n1) * (1 + scale1)
-    q, k, v = (F.linear(h, m).unflatten(-1, (heads, -1)) for m in (wq, wk, wv))
+    q, k, v = (torch.unflatten(F.linear(h, m), -1, (heads, -1)) for m in (wq, wk, wv))
     q, k = _rotate(_rms(q, nq), cos, sin).to(v.dtype), _rotate(_rms(k, nk), cos, sin).to(v.dtype)
-    qkv = (t.transpose(1, 2) for t in (q, k, v))
-    o = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
+    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+    o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     x = x + gate1.tanh() * _rms(F.linear(o, wo), n3)
     h = _rms(x, n2) * (1 + scale2)
     o = F.linear(F.silu(F.linear(h, w1)) * F.linear(h, w3), w2)
     return x + gate2.tanh() * _rms(o, n4)
 
 
-def weights(b: Any) -> tuple[Tensor, ...]:
+def weights(b: Untyped) -> tuple[Tensor, ...]:
     """A library block's tensors in the order that `block` takes them."""
     a, f, m = b.attention, b.feed_forward, b.adaLN_modulation[0]
     return (
@@ -72,7 +73,7 @@ def weights(b: Any) -> tuple[Tensor, ...]:
     )  # fmt: skip
 
 
-def text_states(text: Any, ids: Tensor) -> Tensor:
+def text_states(text: Untyped, ids: Tensor) -> Tensor:
     """Qwen3's states before its last layer (what Z-Image reads), causal, padding to the right."""
     h = text.embed_tokens(ids)
     places = torch.arange(ids.shape[1], device=ids.device)[None]
@@ -84,7 +85,7 @@ def text_states(text: Any, ids: Tensor) -> Tensor:
 
 
 def forward(
-    model: Any, x: Tensor, t: Tensor, states: Tensor, lengths: Tensor, table: Table,
+    model: Untyped, x: Tensor, t: Tensor, states: Tensor, lengths: Tensor, table: Table,
     run: Callable[..., Tensor] = block,
 ) -> Tensor:  # fmt: skip
     """Prediction for latents [B, C, H, W] at times [B] (1 is clean), captions [B, L, D]."""
@@ -95,7 +96,7 @@ def forward(
     real = (torch.arange(length, device=x.device)[None] < lengths[:, None])[..., None]
     caption = torch.where(real, caption, model.cap_pad_token.to(caption.dtype)).float()
     time = model.t_embedder(t * model.t_scale).float()
-    tokens = x.unflatten(2, (gh, 2)).unflatten(4, (gw, 2)).permute(0, 2, 4, 3, 5, 1)
+    tokens = x.reshape(b, -1, gh, 2, gw, 2).permute(0, 2, 4, 3, 5, 1)
     tokens = model.all_x_embedder["2-1"](tokens.reshape(b, gh * gw, -1)).float()
     h = torch.cat([tokens, caption], 1)
     for layer in model.layers:
