@@ -54,7 +54,7 @@ class Catalog:
         A catalog that is not there yet is made with all that the store has.
         """
         with self._locked():
-            if not self.path.exists():
+            if self._absent():
                 return self._make(())
             names = self._index(self.path, self.store.waiting())
             self.store.seen(names)
@@ -80,7 +80,7 @@ class Catalog:
     def publish(self) -> None:
         """Give readers a consistent copy, where anything was indexed since the last one."""
         with self._locked():
-            if not self.path.exists():
+            if self._absent():
                 self._make(())
             if wal(self.path).exists() or self._stale():
                 with self._open(self.path):
@@ -171,6 +171,18 @@ class Catalog:
                 connection.commit()
         except DAMAGE as error:
             raise explain(path, error) from error
+
+    def _absent(self) -> bool:
+        """Say whether no catalog was ever made here.
+
+        Raises:
+            BadFile: where one was, and is gone: made of the store alone it would lack the runs.
+        """
+        if self.path.exists() and self.path.stat().st_size:
+            return False
+        if self.published.exists():
+            raise BadFile(f"{self.path}: missing or empty; run `keyreel catalog rebuild`")
+        return True
 
     def _stale(self) -> bool:
         """Say whether the copy is of another time than the catalog: a copy keeps its original's."""

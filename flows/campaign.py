@@ -68,9 +68,11 @@ def campaign(
     """
     place = Home.find(Path(home) if home else None)
     draw = str(flow_run.get_id())
-    (resolved, plan), _ = prepare_whole(
+    (resolved, plan), damaged = prepare_whole(
         place, campaign, start=start, profile=profile, seed=seed, draw=draw
     )
+    for said in damaged:
+        get_run_logger().warning("made again: %s", said)
     watch = current_watch()
     with stop_on_signals() as stop, Book.open(place, resolved, plan, watch) as book:
         get_run_logger().info("%s", plan.headline())

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 
 from catalogs.record import Record
-from catalogs.store import Store
+from catalogs.store import Store, in_use
 from configs.errors import BadFile
 from configs.home import Home
-from flows.book import Book, delivery_files
+from flows.book import RUNNING, Book, delivery_files
 from flows.execute import Outcome
 from flows.facts import Resolved
 from flows.plan import Plan, Prepared, prepare
@@ -63,7 +63,8 @@ def catch_up(home: Home, resolved: Resolved, plan: Plan) -> bool:
 
     Links in `deliveries/` that were deleted come back too.
     """
-    if _told(resolved, plan) and _delivered(home, plan) and not any(home.runs.glob("*/.running")):
+    dead = not all(map(in_use, home.runs.glob(f"*/{RUNNING}")))
+    if _told(resolved, plan) and _delivered(home, plan) and not dead:
         return False
     with Book.open(home, resolved, plan, Watch()) as book:
         book.close(Outcome(), interrupted=False)

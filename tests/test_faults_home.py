@@ -18,6 +18,7 @@ from catalogs.node import NodeOutput
 from catalogs.runs import latest_run
 from catalogs.store import Store
 from configs.errors import Passing
+from flows.book import RUNNING, going_on, settle
 from flows.mend import prepare_whole
 from tasks import export
 from tasks.make import make
@@ -131,6 +132,17 @@ def test_nothing_to_do_writes_nothing(home):
     assert {path: path.stat().st_mtime_ns for path in home.root.rglob("*")} == before
 
 
+def test_another_run_going_on_is_left_alone(home):
+    """While a run goes on, others neither call it interrupted nor write down anything for it."""
+    store = Store(home.store)
+    with going_on(home.runs / "20260302-000000-other-0000", store):
+        before = set(home.runs.iterdir())
+        finish(home)
+        assert set(home.runs.iterdir()) == before
+        settle(home, store, Catalog(home.catalog, store))
+        assert (home.runs / "20260302-000000-other-0000" / RUNNING).exists()
+
+
 def test_an_edit_taken_back_brings_the_first_files_back(home, undisturbed):
     """Names for people point to what the campaign says now, though nothing is to be made."""
     file = home.campaigns / "stills.yaml"
@@ -145,16 +157,17 @@ def test_an_edit_taken_back_brings_the_first_files_back(home, undisturbed):
     assert bytes_of(home.deliveries) == bytes_of(undisturbed.deliveries)
 
 
-@pytest.mark.parametrize("harm", [b"no catalog", b""], ids=["damaged", "emptied"])
+@pytest.mark.parametrize("harm", ["damaged", "emptied", "deleted"])
 def test_a_damaged_catalog_names_the_way_out(home, harm):
-    """A damaged catalog is one sentence that names a command, which gives the same rows."""
+    """A catalog that is damaged or gone is one sentence naming a command, which gives its rows."""
     before = rows(home)
-    (home.catalog / "catalog.duckdb").write_bytes(harm * 1000)
+    path = home.catalog / "catalog.duckdb"
+    path.unlink() if harm == "deleted" else path.write_bytes(b"broken" * 999 * (harm == "damaged"))
     said = keyreel(home, "query", "SELECT count(*) FROM nodes")
-    if harm:
-        assert said.returncode == 2
-        assert "keyreel catalog rebuild" in said.stderr
-        assert "Traceback" not in said.stderr
+    assert said.returncode == 2
+    assert "keyreel catalog rebuild" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert rows(home) == before  # readers keep the last good copy
     assert keyreel(home, "catalog", "rebuild").returncode == 0
     assert rows(home) == before
 
