@@ -142,18 +142,18 @@ def finished(home: Home, run: Run) -> None:
 
 
 def _outcome(run: Run) -> Table:
+    """Count nodes, not places: an own photo's clip serves several shapes and is made once."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "made", "cached", "failed", "seconds"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
-    stages = dict.fromkeys(entry.place.stage for entry in run.entries)
-    for stage in stages:
-        entries = [entry for entry in run.entries if entry.place.stage == stage]
+    nodes = {entry.key: entry for entry in run.entries}.values()
+    for stage in dict.fromkeys(entry.place.stage for entry in nodes):
+        entries = [entry for entry in nodes if entry.place.stage == stage]
         states = Counter(entry.state for entry in entries)
-        seconds = sum(entry.seconds for entry in entries if entry.state == "made")
+        seconds = sum(entry.seconds for entry in entries)
         lost = states["failed"] + states["skipped"]
-        table.add_row(
-            stage, str(states["made"]), str(states["cached"]), str(lost), f"{seconds:.1f}"
-        )
+        counts = (states["made"], states["cached"], lost)
+        table.add_row(stage, *map(str, counts), f"{seconds:.1f}")
     return table
 
 
