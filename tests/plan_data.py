@@ -61,6 +61,12 @@ class Desk:
         """Write the brief as `change` leaves it."""
         brief = copy.deepcopy(self.brief)
         change(brief)
+        matched = brief["matrix"].get("product", "all")
+        brief["overrides"] = [
+            one
+            for one in brief["overrides"]
+            if matched == "all" or one["match"].get("product", matched[0]) in matched
+        ]
         self.write("campaigns/demo", brief)
 
     def found(self, change: Edit = lambda _: None, **options: Any) -> Resolved:
