@@ -18,6 +18,7 @@ from gpu.mini.train.video_vae import CHANNELS
 from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
+HEADS, LAYERS, FFN = 4, 5, 768
 SHIFT = 4.0
 BATCH = 24
 
@@ -33,9 +34,9 @@ def new_models() -> tuple[Untyped, Untyped]:
     ))  # fmt: skip
     text.shared.weight.data.normal_(0, 0.5)
     model = WanTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=4, attention_head_dim=64, in_channels=CHANNELS,
-        out_channels=CHANNELS, text_dim=128, freq_dim=256, ffn_dim=768, num_layers=5,
-        cross_attn_norm=True,
+        patch_size=(1, 2, 2), num_attention_heads=HEADS, attention_head_dim=64,
+        in_channels=CHANNELS, out_channels=CHANNELS, text_dim=128, freq_dim=256, ffn_dim=FFN,
+        num_layers=LAYERS, cross_attn_norm=True,
     )  # fmt: skip
     nn.init.zeros_(model.proj_out.weight)
     nn.init.zeros_(model.proj_out.bias)

@@ -1,0 +1,106 @@
+"""Each training part runs from drawn scenes to saved weights, at a size for a CPU."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gpu.mini.train import (
+    data,
+    image_data,
+    image_model,
+    image_vae,
+    video_data,
+    video_model,
+    video_vae,
+)  # fmt: skip
+from gpu.mini.train.run import Clock, Part, cosine
+from gpu.mini.train.sheets import psnr, sheet
+
+SMALL = {"portrait": (32, 64), "square": (48, 48), "landscape": (64, 32)}
+pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
+
+
+def _noise(vectors: np.ndarray, aspect: str, samples: int = 2, scale: float = 1.0) -> Tensor:
+    """Stands in for the renderer: pictures of the aspect, small."""
+    width, height = SMALL[aspect]
+    return torch.randint(0, 255, (len(vectors), 4, height, width), dtype=torch.uint8)
+
+
+@pytest.fixture
+def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
+    """A part of a few seconds over noise instead of renders."""
+    for module in (data, image_data, image_vae, video_data, video_model, video_vae):
+        monkeypatch.setattr(module, "paint", _noise, raising=False)
+    for name, value in (("DIM", 64), ("LAYERS", 1)):
+        monkeypatch.setattr(image_model, name, value)
+    for name, value in (("HEADS", 1), ("LAYERS", 1), ("FFN", 64)):
+        monkeypatch.setattr(video_model, name, value)
+    monkeypatch.setattr(image_model, "samples", lambda *_: None)
+    monkeypatch.setattr(video_model, "samples", lambda *_: None)
+    monkeypatch.setattr(video_model, "_warm", lambda *_: None)
+    monkeypatch.setattr(video_model, "vocabulary", lambda: SimpleNamespace(sizes=SMALL))
+    made = Part(tmp_path, 0.0, 0)
+    made.device = "cpu"
+    return made
+
+
+def _give(part: Part, seconds: float) -> None:
+    part.seconds = part.elapsed() + seconds
+
+
+def test_image(part: Part) -> None:
+    """Autoencoder, transformer, and the transformer again from its own weights."""
+    _give(part, 3)
+    image_vae.train_vae(part, count=24, crop=32, batch=2)
+    assert (part.out / "image_vae.jpg").exists()
+    for _ in range(2):
+        _give(part, 2)
+        image_model.train_transformer(part, part.out, count=12, batch=2)
+    assert (part.out / "image" / "model_index.json").exists()
+    assert "saved" in (part.out / "log.txt").read_text(encoding="utf-8")
+
+
+def test_video(part: Part) -> None:
+    """Pictures first, then clips; the transformer waits for the autoencoder's mark."""
+    _give(part, 4)
+    phases = ((0.5, 1, 32, 2), (1.0, data.FRAMES, 32, 1))
+    video_vae.train_vae(part, clips=6, pictures=6, phases=phases)
+    assert (part.out / "READY").exists()
+    for _ in range(2):
+        _give(part, 2)
+        video_model.train_transformer(part, part.out, count=8, batch=1)
+    assert (part.out / "video" / "transformer" / "config.json").exists()
+
+
+def test_no_autoencoder_is_an_error(part: Part) -> None:
+    """A transformer does not wait past its own time."""
+    with pytest.raises(TimeoutError, match="no autoencoder"):
+        video_model.train_transformer(part, part.out, count=8)
+
+
+def test_flat_clips_move_as_named() -> None:
+    """A pushed-in collage keeps its middle pixel; a static one is its first frame throughout."""
+    pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+    static = video_data.flat_clip(pictures, "static", frames=5)
+    assert static.shape == (3, 5, 32, 32)
+    assert psnr(static[:, 0], static[:, 4]) > 60
+    for motion in ("push-in", "pull-out", "pan-left", "tilt-up"):
+        assert psnr(*video_data.flat_clip(pictures, motion, frames=5)[:, [0, 4]].unbind(1)) < 30
+
+
+def test_clock_always_ends() -> None:
+    """No time left is an ended clock, not an endless one."""
+    assert Clock(-5).tick() >= 0
+    assert cosine(1.0, 1000) == pytest.approx(0.03)
+
+
+def test_sheet(tmp_path: Path) -> None:
+    """Three pictures in two columns make two rows."""
+    from PIL import Image
+
+    sheet(torch.zeros(3, 3, 8, 10), 2, tmp_path / "s.png")
+    assert Image.open(tmp_path / "s.png").size == (20, 16)
