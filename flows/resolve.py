@@ -37,8 +37,8 @@ from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, pick_profile, pixels, read_cpu
 from tasks.model import folder_of
 from tasks.photo import size_of
-from tasks.watermark import open_logo
 from tasks.stages import STAGES
+from tasks.watermark import open_logo
 
 
 def resolve(

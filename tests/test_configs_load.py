@@ -78,7 +78,7 @@ class TestSuggestions:
             ("pipeline: social-clip", "pipeline: social-clp", "pipeline", "social-clip"),
             ("profile: auto", "profile: minni", "profile", "mini"),
             ("[douyin,", "[douyn,", "deliveries[0]", "douyin"),
-            ("position: top-right", "position: top-rigt", "brand.watermark.position", "top-right"),
+            ("position: top-right", "position: top-rihgt", "brand.watermark.position", "top-right"),
             ("orbit-left", "orbit-lft", "overrides[0].set.animate.motion", "orbit-left"),
             (
                 "animate.motion",
