@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("models") / "tiny-qwen3"
     torch.manual_seed(0)
     config = Qwen3Config(
-        vocab_size=1280,
+        vocab_size=1536,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
