@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from types import MappingProxyType
 
-NODES, ROUNDS = 200, 5
+NODES, ROUNDS = 200, 9
 
 
 def run_once(folder: Path, number: int) -> float:

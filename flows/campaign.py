@@ -151,7 +151,6 @@ TASKS = {
     stage.id: task(
         name=stage.id,
         task_run_name="{name}",
-        tags=[stage.lane],
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,

@@ -39,6 +39,8 @@ LEAN = {
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    # The feed of events is a page too; task runs are recorded by another service.
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
 }
 START_SECONDS = 120.0
 """A fresh database took 14 s to make on two idle cores; a busy machine needs several times that."""
