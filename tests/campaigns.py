@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,7 +88,9 @@ def run_plainly(
         return book.close(outcome, interrupted=cancelled())
 
 
-def keyreel(home: Home, *words: str, seconds: float = 100) -> subprocess.CompletedProcess[str]:
+def keyreel(
+    home: Home, *words: str, seconds: float = 100, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command as a person does."""
     return subprocess.run(
         [Path(sys.executable).with_name("keyreel"), "--home", str(home.root), *words],
@@ -95,6 +98,7 @@ def keyreel(home: Home, *words: str, seconds: float = 100) -> subprocess.Complet
         text=True,
         timeout=seconds,
         check=False,
+        env=os.environ | environment,
     )
 
 

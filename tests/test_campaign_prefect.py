@@ -115,3 +115,36 @@ def test_a_wrong_campaign_is_one_sentence_and_exit_code_2(ran):
     assert said.stderr.startswith("error: ")
     assert "stills" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_a_configured_server_is_used_and_left_running(tmp_path):
+    """With PREFECT_API_URL set the run reports there, and starts no server of its own."""
+    from flows.server import server
+
+    home = home_with(tmp_path / "home")
+    with server(tmp_path / "prefect"):
+        from prefect.client.orchestration import get_client
+        from prefect.settings import PREFECT_API_URL
+
+        said = keyreel(home, "run", "stills", seconds=200, PREFECT_API_URL=PREFECT_API_URL.value())
+        with get_client(sync_client=True) as client:
+            names = {run.name for run in client.read_flow_runs()}
+            states = {run.state.type.value for run in client.read_task_runs()}
+    assert said.returncode == 0
+    assert "stills" in names
+    assert states == {"COMPLETED"}
+    assert not (home.cache / "prefect").exists()
+
+
+def test_only_faults_that_may_pass_are_tried_again():
+    """A killed encoder is worth another try; a broken photo or a refused picture is not."""
+    from prefect.states import Failed
+
+    from configs.errors import BadFile, Passing, Rejected
+    from flows.campaign import may_pass
+
+    tried = {
+        type(error).__name__: may_pass(None, None, Failed(data=error))
+        for error in (Passing("killed"), BadFile("cut short"), Rejected("black"), OSError("busy"))
+    }
+    assert tried == {"Passing": True, "BadFile": False, "Rejected": False, "OSError": False}
