@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +25,8 @@ from flows.progress import Watch
 from flows.rerun import Compared
 
 console = Console(highlight=False)
+BAR = 24
+"""Characters: with the words around it a line fits 80."""
 MOST_REASONS = 12
 """Reasons shown by `keyreel plan`; the rest are counted. A screen holds about forty lines."""
 
@@ -77,49 +74,32 @@ def plan(planned: Plan) -> None:
 
 @contextmanager
 def progress(watch: Watch) -> Iterator[None]:
-    """Show a bar for every stage, and the denoising steps of what is in work."""
-    bars = Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=24),
-        _Count(watch),
-        TimeElapsedColumn(),
-        _Steps(watch),
-        console=console,
-        refresh_per_second=4,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bars:
-        bars.add_task("all", total=1.0)
+    """Show shots and stages as bars, and the denoising steps of what is in work."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(
+        get_renderable=lambda: _bars(watch), console=console, refresh_per_second=4, transient=True
+    ):
         yield
 
 
-class _Count(ProgressColumn):
-    """Nodes made of nodes wanted; also moves the bar, since it is asked four times a second."""
-
-    def __init__(self, watch: Watch) -> None:
-        super().__init__()
-        self.watch = watch
-
-    def render(self, task: Task) -> Text:
-        task.completed = self.watch.fraction()
-        made, total = sum(self.watch.made.values()), sum(self.watch.total.values())
-        return Text(f"{made}/{total}" if total else "starting")
-
-
-class _Steps(ProgressColumn):
-    """The nodes in work, with their steps."""
-
-    max_refresh = 0.25
-
-    def __init__(self, watch: Watch) -> None:
-        super().__init__()
-        self.watch = watch
-
-    def render(self, task: Task) -> Text:
-        with self.watch.lock:
-            now = [f"{name} {done}/{total}" for name, (done, total) in self.watch.steps.items()]
-        return Text("  ".join(now), style="dim", overflow="ellipsis")
+def _bars(watch: Watch) -> Table:
+    """Return the picture of a run as it stands."""
+    grid = Table.grid(padding=(0, 2))
+    elapsed = f"{time.monotonic() - watch.started:.0f} s"
+    stages = watch.stages()
+    if not stages:
+        grid.add_row("starting", ProgressBar(total=None, width=BAR), "", elapsed)
+        return grid
+    done, shots = watch.shots()
+    grid.add_row("shots", ProgressBar(shots, done, width=BAR), f"{done}/{shots}", elapsed)
+    for stage in stages:
+        bar = ProgressBar(stage.total, stage.done, width=BAR)
+        told = ", ".join(f"{step}/{of} {name}" for name, (step, of) in stage.steps.items())
+        counts = f"{stage.made}/{stage.total}"
+        grid.add_row(stage.name, bar, counts, Text(told, "dim", no_wrap=True, overflow="ellipsis"))
+    return grid
 
 
 def finished(home: Home, run: Run) -> None:
