@@ -76,3 +76,25 @@ def telling_of_space(folder: Path) -> Iterator[None]:
             f"{folder}: the disk or its quota is full ({free:.0f} MB free); "
             "free some space or run `keyreel gc`, then run again: what is finished is kept"
         ) from error
+
+
+def link(source: Path, target: Path, desk: Path) -> None:
+    """Make `target` another name of `source`, at once, replacing what had that name.
+
+    Where the filesystem knows no second names, or not across to `target`, it is a copy.
+
+    Args:
+        source: a file that nobody writes to.
+        target: its other name; its folder is made.
+        desk: a folder on the target's filesystem, which is swept after a kill.
+    """
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = desk / f".{target.name}"
+    draft.unlink(missing_ok=True)
+    try:
+        draft.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, draft)
+    draft.replace(target)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from catalogs.catalog import Catalog
 from catalogs.disk import check_space
-from catalogs.durable import locked, remove, telling_of_space
+from catalogs.durable import link, locked, remove, telling_of_space
 from catalogs.gallery.page import write_gallery
 from catalogs.node import Address
 from catalogs.record import Asset, Entry, Place, Record, Run
@@ -246,22 +246,6 @@ def delivery_files(
             name = address.delivery if port == "delivery" else f"{address.delivery}-{port}"
             folder = delivered(home, campaign, address.shot)
             yield port, asset, folder / f"{name}{asset.suffix}"
-
-
-def link(source: Path, target: Path, desk: Path) -> None:
-    """Make `target` another name of `source`, at once, replacing what had that name.
-
-    Args:
-        source: a file of the store.
-        target: its name for people.
-        desk: an empty folder on the store's filesystem, swept after a kill.
-    """
-    if target.exists() and target.samefile(source):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = desk / target.name
-    draft.hardlink_to(source)
-    draft.replace(target)
 
 
 def now() -> str:

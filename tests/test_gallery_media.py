@@ -7,8 +7,9 @@ import datetime as dt
 import pytest
 from PIL import Image
 
+from catalogs.durable import link
 from catalogs.gallery import words
-from catalogs.gallery.media import Still, link, write_posters
+from catalogs.gallery.media import Still, write_posters
 from catalogs.gallery.sheet import Cell, _columns, write_sheet
 from configs.base import Words
 from tests.gallery_data import draw
@@ -63,7 +64,7 @@ def test_a_link_replaces_what_was_there(tmp_path):
     """Linking twice leaves the newer file."""
     for text in ("old", "new"):
         (tmp_path / text).write_text(text)
-        link(tmp_path / text, tmp_path / "shown")
+        link(tmp_path / text, tmp_path / "shown", tmp_path)
     assert (tmp_path / "shown").read_text() == "new"
 
 

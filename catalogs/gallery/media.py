@@ -6,13 +6,14 @@ Knows nothing of shots or campaigns: it is given pictures and clips named by the
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageOps
+
+from catalogs.durable import link
 
 POSTER_SIDE = 640  # pixels: twice the 320 that the longest side of a poster takes on a page
 
@@ -39,22 +40,13 @@ def write_posters(stills: Iterable[Still], cache: Path, folder: Path) -> None:
     def put(still: Still) -> None:
         kept, shown = cache / still.poster, folder / still.poster
         if kept.exists():
-            link(kept, shown)
+            link(kept, shown, folder)
         else:
             _draw_poster(still.path, shown)
-            link(shown, kept)  # once it is whole
+            link(shown, kept, kept.parent)  # once it is whole
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the interpreter lock
         list(pool.map(put, wanted))
-
-
-def link(source: Path, target: Path) -> None:
-    """Hard-link `source` as `target`, or copy it where the filesystem cannot."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _draw_poster(source: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from catalogs.durable import telling_of_space
+from catalogs.durable import link, telling_of_space
 from catalogs.gallery import media, view, words
 from catalogs.gallery.sheet import Cell, write_sheet
 from catalogs.record import Run
@@ -67,7 +67,7 @@ def write_gallery(
         cards = view.read_cards(run, shelf)
         media.write_posters(shelf.stills, home.cache / "posters", folder / "media")
         for name, asset in shelf.previews.items():
-            media.link(asset, folder / "media" / name)
+            link(asset, folder / "media" / name, folder)
         columns = _week(cards)
         cells = [_cell(card, folder) for card in cards]
         write_sheet(cells, folder / "contact-sheet.jpg", columns=columns)
