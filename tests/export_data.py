@@ -18,8 +18,12 @@ from configs.campaign import Brand, Campaign, Product
 from configs.delivery import Delivery
 from configs.home import Home
 from configs.settings import Settings
+from tasks import watermark
 from tasks.ffmpeg import write_clip
 from tasks.stage import Cell, Decision, Made, Photo, Stage, Studio
+
+SOURCE = (144, 256)
+"""Width and height of the pictures and clips that are exported: a 9:16 thumbnail."""
 
 RED, CREAM = (179, 18, 43), (240, 232, 220)
 
@@ -155,3 +159,20 @@ def make_cell(
 
 
 Maker = Callable[..., list[Made]]
+
+
+def overlay_for(desk: Desk, target, name: str = "test", **settings) -> Path:
+    """Return the overlay that watermark makes for a delivery."""
+    picture = desk.root / "beneath.png"
+    scene(SOURCE).save(picture)
+    node = desk.node(
+        watermark.STAGE,
+        target,
+        {"image": picture},
+        {"image": Photo(*SOURCE)},
+        files={"logo": logo(desk.root / "logo.png")},
+        settings={"watermark": {"width": 0.4, "opacity": 1.0, **settings}},
+        name=name,
+    )
+    (made,) = desk.make(watermark.STAGE, node)
+    return made.drafts["overlay"].path

@@ -12,13 +12,12 @@ import pytest
 from PIL import Image
 
 from catalogs.node import Node
-from configs.errors import BadPlan, Rejected, StageFailed
-from tasks import export, ffmpeg, watermark
+from configs.errors import BadPlan, StageFailed
+from tasks import export, ffmpeg
 from tasks.probe import probe
 from tasks.stage import Photo
-from tests.export_data import RED, Desk, clip, delivery, logo, make_cell, scene
+from tests.export_data import RED, SOURCE, Desk, clip, delivery, make_cell, overlay_for, scene
 
-SOURCE = (144, 256)
 PHOTO = Photo(*SOURCE, (0.5, 0.5), fps=8, frames=9)
 
 
@@ -46,23 +45,6 @@ def frames_of(path: Path) -> np.ndarray:
     facts, raw = probe(path), path.with_suffix(".rgb")
     ffmpeg.run(["-i", str(path), "-vf", ffmpeg.TO_RGB, "-f", "rawvideo", str(raw)])
     return np.fromfile(raw, np.uint8).reshape(-1, facts.height, facts.width, 3).astype(float)
-
-
-def overlay_for(desk: Desk, target, name: str = "test", **settings) -> Path:
-    """Return the overlay that watermark makes for a delivery."""
-    picture = desk.root / "beneath.png"
-    scene(SOURCE).save(picture)
-    node = desk.node(
-        watermark.STAGE,
-        target,
-        {"image": picture},
-        {"image": Photo(*SOURCE)},
-        files={"logo": logo(desk.root / "logo.png")},
-        settings={"watermark": {"width": 0.4, "opacity": 1.0, **settings}},
-        name=name,
-    )
-    (made,) = desk.make(watermark.STAGE, node)
-    return made.drafts["overlay"].path
 
 
 def node_for(desk: Desk, target, master: Path, *, overlay: Path | None = None, **more) -> Node:
@@ -364,42 +346,3 @@ class TestFaults:
         node = node_for(desk, delivery(108, 192, max_bytes=1000), master)
         with pytest.raises(StageFailed, match=r"above 1000: raise export\.crf"):
             desk.make(export.STAGE, node)
-
-
-class TestStills:
-    @pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
-    def test_a_still_has_its_format_size_and_logo(self, desk, kind):
-        """A picture becomes the still a platform takes, and keeps its colours."""
-        picture = desk.root / "k.png"
-        scene(SOURCE).save(picture)
-        target = delivery(288, 512, kind="still", format=kind)
-        inputs = {"image": picture, "overlay": overlay_for(desk, target)}
-        node = desk.node(export.STAGE, target, inputs, {"image": Photo(*SOURCE)})
-        (made,) = desk.make(export.STAGE, node)
-        draft = made.drafts["delivery"]
-        assert (draft.kind, draft.mime) == ("image", f"image/{kind}")
-        with Image.open(draft.path) as image:
-            assert (image.format.lower(), image.size) == (kind, (288, 512))
-            pixels = np.asarray(image.convert("RGB"), dtype=float)
-        assert np.abs(pixels[246:266, 134:154].mean((0, 1)) - np.array(RED)).max() < 3
-
-    def test_a_still_above_the_limit_is_rejected(self, desk):
-        """The message says what to lower."""
-        picture = desk.root / "k.png"
-        scene(SOURCE).save(picture)
-        target = delivery(288, 512, kind="still", format="jpeg", max_bytes=500)
-        node = desk.node(export.STAGE, target, {"image": picture}, {"image": Photo(*SOURCE)})
-        with pytest.raises(Rejected, match=r"above 500: lower export\.quality"):
-            desk.make(export.STAGE, node)
-
-    def test_an_opened_transparent_overlay_changes_nothing(self, desk):
-        """A brand without a logo has an overlay of one transparent pixel, which is skipped."""
-        picture, empty = desk.root / "k.png", desk.root / "empty.png"
-        scene(SOURCE).save(picture)
-        Image.new("RGBA", (1, 1)).save(empty)
-        target = delivery(288, 512, kind="still", format="png")
-        photos = {"image": Photo(*SOURCE)}
-        bare = desk.node(export.STAGE, target, {"image": picture}, photos)
-        with_empty = desk.node(export.STAGE, target, {"image": picture, "overlay": empty}, photos)
-        one, other = desk.make(export.STAGE, bare, with_empty)
-        assert sha256(one.drafts["delivery"].path) == sha256(other.drafts["delivery"].path)
