@@ -21,7 +21,11 @@ from gpu.mini.train.run import Clock, Part, cosine
 from gpu.mini.train.sheets import psnr, sheet
 
 SMALL = {"portrait": (32, 64), "square": (48, 48), "landscape": (64, 32)}
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 def _noise(vectors: np.ndarray, aspect: str, samples: int = 2, scale: float = 1.0) -> Tensor:

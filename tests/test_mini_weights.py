@@ -12,7 +12,8 @@ from gpu.device import dtype_for, processor
 WEIGHTS = Path(__file__).parents[1] / "gpu" / "mini" / "weights"
 MIB = 2**20
 DTYPE = getattr(torch, dtype_for(processor()))
-pytestmark = pytest.mark.timeout(600)  # two clips; in float32 and on a busy machine, minutes
+# Two clips: in float32 and on a busy machine, minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_sizes() -> None:

@@ -197,6 +197,7 @@ def test_the_same_picture_saved_otherwise_is_a_duplicate(lipstick):
     assert duplicate_of(fingerprint(Image.open(buffer)), {fingerprint(lipstick): "a"}) == "a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [("red lipstick on marble, white background", 6),
                                    ("pink lipstick on marble, white background", 5)],
                          ids=["seed", "colour"])  # fmt: skip
