@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -122,16 +123,20 @@ def test_a_configured_server_is_used_and_left_running(tmp_path):
     from flows.server import server
 
     home = home_with(tmp_path / "home")
+    began = dt.datetime.now(dt.UTC)
     with server(tmp_path / "prefect"):
         from prefect.client.orchestration import get_client
         from prefect.settings import PREFECT_API_URL
 
         said = keyreel(home, "run", "stills", seconds=200, PREFECT_API_URL=PREFECT_API_URL.value())
         with get_client(sync_client=True) as client:
-            names = {run.name for run in client.read_flow_runs()}
-            states = {run.state.type.value for run in client.read_task_runs()}
+            # The tests share one database: only what began here counts.
+            flows = [run for run in client.read_flow_runs() if run.start_time >= began]
+            ours = {run.id for run in flows}
+            tasks = [run for run in client.read_task_runs() if run.flow_run_id in ours]
+            states = {run.state.type.value for run in tasks}
     assert said.returncode == 0
-    assert "stills" in names
+    assert [run.name for run in flows] == ["stills"]
     assert states == {"COMPLETED"}
     assert not (home.cache / "prefect").exists()
 
