@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, ValidationError
 
-from configs.base import Aspect, Declaration, Language
+from configs.base import Declaration, Language
 from configs.errors import BadFile
 
 Slot = Literal[
@@ -59,7 +59,6 @@ class Vocabulary(Declaration):
     model_config = ConfigDict(frozen=True, extra="ignore")  # later versions may add slots
 
     version: Literal[1]
-    sizes: dict[Aspect, tuple[int, int]] = {}
     products: tuple[Term, ...]
     colours: tuple[Term, ...]
     materials: tuple[Term, ...] = ()

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from gpu.mini.camera import Camera, fit, moved
+from gpu.mini.camera import SIZES, Camera, fit, moved
 from gpu.mini.colour import linear, luminance
 from gpu.mini.frames import clip, picture
 from gpu.mini.render import params, render
@@ -73,7 +73,7 @@ class TestScene:
         scene = draw_scene(random.Random(0), "landscape", {"product": "watch", "props": "snow"})
         assert scene.words["product"] == "watch"
         assert scene.words["props"] == "snow"
-        assert scene.size == vocabulary().sizes["landscape"]
+        assert scene.size == SIZES[512]["landscape"]
 
     @pytest.mark.parametrize("motion", vocabulary().ids("motion"))
     def test_motion_starts_where_the_picture_is(self, motion: str) -> None:
@@ -98,7 +98,8 @@ class TestScene:
 
 
 def test_native_sizes_suit_both_models() -> None:
-    """Equal areas, sides multiples of 16: 8 times the autoencoders', 2 times the patches'."""
-    sizes = np.array(list(vocabulary().sizes.values()))
-    assert (sizes % 16 == 0).all()
-    assert len(set(sizes.prod(1))) == 1
+    """Areas alike, sides multiples of 16: 8 times the autoencoders', 2 times the patches'."""
+    for side, by_aspect in SIZES.items():
+        sizes = np.array(list(by_aspect.values()))
+        assert (sizes % 16 == 0).all()
+        assert sizes.prod(1) == pytest.approx(side * side, rel=0.02)

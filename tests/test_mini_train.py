@@ -1,13 +1,13 @@
 """Each training part runs from drawn scenes to saved weights, at a size for a CPU."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from gpu.mini.camera import SIZES, Size
 from gpu.mini.train import (
     data,
     image_data,
@@ -28,9 +28,9 @@ pytestmark = [
 ]
 
 
-def _noise(vectors: np.ndarray, aspect: str, samples: int = 2, scale: float = 1.0) -> Tensor:
-    """Stands in for the renderer: pictures of the aspect, small."""
-    width, height = SMALL[aspect]
+def _noise(vectors: np.ndarray, size: Size, samples: int = 2) -> Tensor:
+    """Stands in for the renderer."""
+    width, height = size
     return torch.randint(0, 255, (len(vectors), 4, height, width), dtype=torch.uint8)
 
 
@@ -46,7 +46,8 @@ def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
     monkeypatch.setattr(image_model, "samples", lambda *_: None)
     monkeypatch.setattr(video_model, "samples", lambda *_: None)
     monkeypatch.setattr(video_model, "_warm", lambda *_: None)
-    monkeypatch.setattr(video_model, "vocabulary", lambda: SimpleNamespace(sizes=SMALL))
+    for each in SIZES:
+        monkeypatch.setitem(SIZES, each, SMALL)
     made = Part(tmp_path, 0.0, 0)
     made.device = "cpu"
     return made

@@ -38,11 +38,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All words by field, the sentence order by language, and the native sizes."""
+    """All words by field, the sentence order by language."""
 
     words: dict[str, tuple[Word, ...]]
     grammar: dict[str, str]
-    sizes: dict[str, tuple[int, int]]
 
     def ids(self, field: str) -> list[str]:
         """The ids of one field, in the order of the file."""
@@ -63,8 +62,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         )
         for field, many in FIELDS.items()
     }
-    sizes = {name: (size[0], size[1]) for name, size in data["sizes"].items()}
-    return Vocabulary(words, data["grammar"], sizes)
+    return Vocabulary(words, data["grammar"])
 
 
 @functools.cache

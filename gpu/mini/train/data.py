@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gpu.mini import frames
+from gpu.mini.camera import Size
 from gpu.mini.captions import vary, vary_motion
 from gpu.mini.render.renderer import render, render_cuda
 from gpu.mini.scenes import draw_scene
@@ -75,11 +76,9 @@ def draw(kind: str, aspect: str, count: int, seed: int) -> Drawn:
     return Drawn(aspect, vectors, words, captions)
 
 
-def paint(
-    vectors: NDArray[np.float32], aspect: str, samples: int = 2, scale: float = 1.0
-) -> Tensor:
-    """Renders [N, SIZE] to uint8 [N, 4, H, W] at the aspect's native size, on the best device."""
-    width, height = (int(v * scale) for v in vocabulary().sizes[aspect])
+def paint(vectors: NDArray[np.float32], size: Size, samples: int = 2) -> Tensor:
+    """Renders [N, SIZE] to uint8 [N, 4, H, W] at (width, height), on the best device."""
+    width, height = size
     if torch.cuda.is_available():
         return render_cuda(vectors, width, height, samples)  # type: ignore[no-any-return]
     return torch.from_numpy(render(vectors, width, height, samples))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpu.mini.camera import SIZES
 from gpu.mini.train.data import ASPECTS, Drawn, draw, paint, to_unit
 from gpu.mini.train.run import Part
 from gpu.mini.train.text import image_tokens
@@ -35,7 +36,7 @@ def _encode(part: Part, vae: Untyped, drawn: Drawn) -> tuple[Tensor, Tensor]:
     latents, masks, group = [], [], 96
     scale, shift = vae.config.scaling_factor, vae.config.shift_factor
     for i in range(0, len(drawn.vectors), group):
-        codes = paint(drawn.vectors[i : i + group], drawn.aspect)
+        codes = paint(drawn.vectors[i : i + group], SIZES[384][drawn.aspect])
         with part.cast():
             mu = vae.encoder(to_unit(codes[:, :3])).float().chunk(2, 1)[0]
         latents.append(((mu - shift) * scale).half())

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from gpu.mini.camera import SIZES
 from gpu.mini.train import zimage_fast
 from gpu.mini.train.data import ASPECTS
 from gpu.mini.train.image_data import WIDTHS, Pictures, draw_pictures, encode_pictures
@@ -16,7 +17,6 @@ from gpu.mini.train.run import Clock, Part, compiled
 from gpu.mini.train.sheets import sheet
 from gpu.mini.train.text import SIZE, image_tokens, tokenizer
 from gpu.mini.untyped import Untyped
-from gpu.mini.vocabulary import vocabulary
 
 DIM, LAYERS, HEAD = 320, 7, 64
 SHIFT = 3.0
@@ -191,7 +191,7 @@ def samples(part: Part, pipe: Untyped, seed: int = 1) -> None:
     pipe.set_progress_bar_config(disable=True)
     prompts = SAMPLES.read_text(encoding="utf-8").splitlines()
     for aspect in ASPECTS:
-        width, height = vocabulary().sizes[aspect]
+        width, height = SIZES[384][aspect]
         some = prompts if aspect == "square" else prompts[:12]
         pictures = []
         for i in range(0, len(some) if part.device == "cuda" else 1, 8):

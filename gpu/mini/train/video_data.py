@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpu.mini.camera import SIZES
 from gpu.mini.train import wan_parallel
 from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, CLIP_CAPTIONS, FRAMES, Drawn, draw, paint, to_unit
@@ -65,7 +66,7 @@ def _encode(part: Part, vae: Untyped, drawn: Drawn, mean: Tensor, std: Tensor) -
     for i in range(0, len(drawn.vectors), group):
         vectors = drawn.vectors[i : i + group]
         n = len(vectors)
-        codes = paint(vectors.reshape(n * FRAMES, -1), drawn.aspect)[:, :3]
+        codes = paint(vectors.reshape(n * FRAMES, -1), SIZES[384][drawn.aspect])[:, :3]
         clips = to_unit(codes).view(n, FRAMES, 3, *codes.shape[2:]).transpose(1, 2)
         clips = worn(clips.contiguous(), 0.25)
         motion = drawn.words[i]["motion"]

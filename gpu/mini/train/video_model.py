@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from gpu.mini.camera import SIZES
 from gpu.mini.train import wan_fast
 from gpu.mini.train.data import ASPECTS, CLIP_CAPTIONS, draw, paint, to_unit
 from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoid
@@ -16,7 +17,6 @@ from gpu.mini.train.text import SIZE, VIDEO_TOKENS, tokenizer
 from gpu.mini.train.video_data import Clips, draw_clips, encode_clips
 from gpu.mini.train.video_vae import CHANNELS
 from gpu.mini.untyped import Untyped
-from gpu.mini.vocabulary import vocabulary
 
 HEADS, LAYERS, FFN = 4, 5, 768
 SHIFT = 4.0
@@ -88,7 +88,7 @@ def train_transformer(part: Part, start: Path, count: int = 900, batch: int = BA
     model, text = _resumed(start) if (start / "video").exists() else new_models()
     model, text = model.to(part.device), text.to(part.device)
     part.log("parameters", sum(p.numel() for _, p in parameters(m=model, t=text)))
-    sizes = {a: vocabulary().sizes[a] for a in ASPECTS}
+    sizes = SIZES[384]
     tables = {
         a: wan_fast.ropes(model, torch.zeros(1, CHANNELS, 9, h // 8, w // 8, device=part.device))
         for a, (w, h) in sizes.items()
@@ -177,9 +177,9 @@ def samples(part: Part, pipe: Untyped, each: int = 2) -> None:
     columns = [0, 8, 16, 24, 32]
     for n, aspect in enumerate(ASPECTS):
         drawn, rows = draw("clip", aspect, 4 * each, seed=99 + n), []
-        width, height = vocabulary().sizes[aspect]
+        width, height = SIZES[384][aspect]
         for i in range(each if part.device == "cuda" else 1):
-            true = to_unit(paint(drawn.vectors[i], aspect)[:, :3]).cpu()
+            true = to_unit(paint(drawn.vectors[i], (width, height))[:, :3]).cpu()
             first = Image.fromarray(((true[0] + 1) * 127.5).byte().permute(1, 2, 0).numpy())
             caption = drawn.captions[i][0]
             made = pipe(

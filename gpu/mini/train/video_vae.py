@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpu.mini.camera import SIZES
 from gpu.mini.train import wan_parallel
 from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, FRAMES, draw, paint, to_unit
@@ -120,13 +121,13 @@ def _pools(part: Part, clips: int, pictures: int) -> tuple[dict[str, Tensor], di
     still = [draw("picture", aspect, pictures, seed=22) for aspect in ASPECTS]
     moving = {}
     for d in drawn:
-        moving[d.aspect] = torch.stack([paint(v, d.aspect)[:, :3] for v in d.vectors]).transpose(
-            1, 2
-        )
+        clips_of = [paint(v, SIZES[384][d.aspect])[:, :3] for v in d.vectors]
+        moving[d.aspect] = torch.stack(clips_of).transpose(1, 2)
     fixed = {}
     for d in still:
         parts = [d.vectors[i : i + 1024] for i in range(0, pictures, 1024)]
-        fixed[d.aspect] = torch.cat([paint(v, d.aspect)[:, :3] for v in parts])[:, :, None]
+        stills = [paint(v, SIZES[384][d.aspect])[:, :3] for v in parts]
+        fixed[d.aspect] = torch.cat(stills)[:, :, None]
     part.log("rendered", clips, "clips and", pictures, "pictures an aspect")
     return moving, fixed
 
