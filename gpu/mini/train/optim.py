@@ -91,6 +91,12 @@ def trapezoid(done: float, step: int, warmup: int = 150, flat: float = 0.4) -> f
     return min(1.0, (step + 1) / warmup) * fall
 
 
+def ramp(done: float, step: int, rates: tuple[float, float], warmup: int = 150) -> float:
+    """Learning-rate factor: warm-up, then straight from the first rate to the second."""
+    first, last = rates
+    return min(1.0, (step + 1) / warmup) * (first + (last - first) * min(1.0, done))
+
+
 def parameters(**modules: Untyped) -> list[tuple[str, nn.Parameter]]:
     """Named parameters of several modules, each name with its module's in front."""
     named = ([(f"{k}.{n}", p) for n, p in m.named_parameters()] for k, m in modules.items())

@@ -42,6 +42,14 @@ class Part:
         return torch.autocast(self.device, torch.bfloat16)
 
 
+def attention() -> Untyped:
+    """A context in which attention prefers cuDNN's kernel: 1.5 times flash's speed on an H100."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    kinds = (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH)
+    return sdpa_kernel(list(kinds), set_priority=True)
+
+
 class Clock:
     """How far a loop is, from 0 to 1, by the wall clock: it always ends in time."""
 
