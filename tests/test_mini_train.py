@@ -62,9 +62,11 @@ def test_image(part: Part) -> None:
     _give(part, 3)
     image_vae.train_vae(part, count=24, crop=32, batch=2)
     assert (part.out / "image_vae.jpg").exists()
-    for _ in range(2):
-        _give(part, 2)
-        image_model.train_transformer(part, part.out, count=12, batch=2)
+    for side, guided in ((256, (1.0, 1.0)), (512, (0.0, 0.0))):
+        _give(part, 3)
+        image_model.train_transformer(
+            part, part.out, side=side, rates=(1.0, 0.5), guided=guided, count=12, batch=2
+        )
     assert (part.out / "image" / "model_index.json").exists()
     assert "saved" in (part.out / "log.txt").read_text(encoding="utf-8")
 

@@ -285,19 +285,19 @@ def _camera(rng: random.Random, words: dict[str, str], size: Size, podium: float
     u, view, product = rng.uniform, words["camera"], words["product"]
     width, height = EXTENT[product]
     yaw = {
-        "close-up": u(-0.4, 0.4), "three-quarter": rng.choice([-1, 1]) * u(0.55, 0.9),
+        "close-up": u(-0.4, 0.4), "three-quarter": rng.choice([-1, 1]) * u(0.5, 0.8),
         "top-down": u(-0.35, 0.35), "low-angle": u(-0.35, 0.35), "front": u(-0.12, 0.12),
     }[view]  # fmt: skip
     lift = {
         "close-up": u(0.12, 0.32), "three-quarter": u(0.26, 0.44), "top-down": u(0.72, 0.98),
         "low-angle": u(0.0, 0.05), "front": u(0.1, 0.18),
     }[view]  # fmt: skip
-    share = u(0.68, 0.82) if view == "close-up" else u(0.5, 0.64)
+    share = u(0.72, 0.82) if view == "close-up" else u(0.58, 0.72)
     if view == "top-down":  # a steep view shortens the product: fit its foreshortened outline
         height = height * 0.62 + width * 1.0
     distance = fit(width, height, size, share) * (0.86 if view == "close-up" else 1.0) + 0.35
     target = podium * 0.85 + EXTENT[product][1] * (0.44 if view == "top-down" else 0.5)
-    turn = 0.25 if product in ("phone", "candle", "watch") else 0.42
+    turn = 0.15 if product in ("phone", "candle", "watch") else 0.25
     return Camera(
         yaw, lift, distance, target, u(-turn, turn), u(-0.06, 0.06), u(-0.05, 0.05)
     )  # fmt: skip

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpu.mini.camera import SIZES
-from gpu.mini.train.data import ASPECTS, Drawn, draw, paint, to_unit
+from gpu.mini.camera import SIZES, Size
+from gpu.mini.train.data import Drawn, paint, to_unit
 from gpu.mini.train.run import Part
 from gpu.mini.train.text import image_tokens
 from gpu.mini.untyped import Untyped
 
-WIDTHS = (32, 64)
+WIDTHS = (32, 64, 96)
 """Caption widths in tokens. The library pads captions to multiples of 32, and a picture token's
 place follows from it: train at the widths of use."""
 
@@ -25,18 +25,18 @@ class Pictures:
     product: Tensor
     ids: Tensor
     lengths: Tensor
-    rows: tuple[Tensor, Tensor]
-    """Caption rows that fit the narrow width, and the rest."""
+    rows: list[Tensor]
+    """Caption rows by the narrowest of `WIDTHS` that holds them."""
     per: int
     """Captions a picture."""
 
 
 @torch.no_grad()
-def _encode(part: Part, vae: Untyped, drawn: Drawn) -> tuple[Tensor, Tensor]:
+def _encode(part: Part, vae: Untyped, drawn: Drawn, size: Size) -> tuple[Tensor, Tensor]:
     latents, masks, group = [], [], 96
     scale, shift = vae.config.scaling_factor, vae.config.shift_factor
     for i in range(0, len(drawn.vectors), group):
-        codes = paint(drawn.vectors[i : i + group], SIZES[384][drawn.aspect])
+        codes = paint(drawn.vectors[i : i + group], size)
         with part.cast():
             mu = vae.encoder(to_unit(codes[:, :3])).float().chunk(2, 1)[0]
         latents.append(((mu - shift) * scale).half())
@@ -44,24 +44,19 @@ def _encode(part: Part, vae: Untyped, drawn: Drawn) -> tuple[Tensor, Tensor]:
     return torch.cat(latents), torch.cat(masks)
 
 
-def draw_pictures(count: int, seed: int) -> list[Drawn]:
-    """Scenes of every aspect, drawn before the GPU is touched."""
-    return [draw("picture", aspect, count, seed) for aspect in ASPECTS]
-
-
 def encode_pictures(
-    part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn]
+    part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn], side: int
 ) -> dict[str, Pictures]:
-    """Renders and encodes all pictures."""
+    """Renders and encodes all pictures at the class of ``side``."""
     torch.backends.cudnn.benchmark = False
     out = {}
     for d in drawn:
-        ids, lengths = image_tokens(tok, [c for many in d.captions for c in many], WIDTHS[1])
+        ids, lengths = image_tokens(tok, [c for many in d.captions for c in many], WIDTHS[-1])
         part.log(f"{d.aspect}: tokenised, {lengths.float().mean():.1f} tokens")
-        latents, product = _encode(part, vae, d)
+        latents, product = _encode(part, vae, d, SIZES[side][d.aspect])
         ids, lengths = ids.to(part.device), lengths.to(part.device)
-        narrow = lengths <= WIDTHS[0]
-        rows = narrow.nonzero()[:, 0], (~narrow).nonzero()[:, 0]
+        need = torch.bucketize(lengths, torch.tensor(WIDTHS, device=lengths.device))
+        rows = [(need == i).nonzero()[:, 0] for i in range(len(WIDTHS))]
         out[d.aspect] = Pictures(latents, product, ids, lengths, rows, len(d.captions[0]))
-        part.log(f"{d.aspect}: {len(latents)} pictures, narrow {narrow.float().mean():.2f}")
+        part.log(f"{d.aspect}: {len(latents)} pictures, by width {[len(r) for r in rows]}")
     return out

@@ -9,20 +9,24 @@ from torch import Tensor, nn
 
 from gpu.mini.camera import SIZES
 from gpu.mini.train import zimage_fast
-from gpu.mini.train.data import ASPECTS
-from gpu.mini.train.image_data import WIDTHS, Pictures, draw_pictures, encode_pictures
+from gpu.mini.train.data import ASPECTS, draw
+from gpu.mini.train.image_data import WIDTHS, Pictures, encode_pictures
 from gpu.mini.train.image_vae import CHANNELS
-from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoid
-from gpu.mini.train.run import Clock, Part, compiled
+from gpu.mini.train.optim import Optimizer, parameters, ramp, shifted_sigmas
+from gpu.mini.train.run import Clock, Part, attention, compiled
 from gpu.mini.train.sheets import sheet
 from gpu.mini.train.text import SIZE, image_tokens, tokenizer
 from gpu.mini.untyped import Untyped
 
 DIM, LAYERS, HEAD = 320, 7, 64
 SHIFT = 3.0
-BATCH = 192
-GUIDANCE = 0.5
-"""Model guidance: the target moves this far away from the prediction without a caption."""
+TOKENS = 115_000
+"""Picture tokens a step: 448 pictures at the 256 class, 112 at the 512 class."""
+NOISE = {256: 1.5, 384: 2.0, 512: 2.5}
+"""How far training noise is shifted up by class: larger pictures hide less under equal noise."""
+GUIDANCE = 0.55
+"""Model guidance: the target moves this far away from the prediction without a caption, which
+bakes in a guidance scale of 1 / (1 - 0.55) = 2.2."""
 SAMPLES = Path(__file__).with_name("sample_prompts.txt")
 
 
@@ -66,17 +70,17 @@ def _resumed(start: Path) -> tuple[Untyped, Untyped]:
 class Trainer:
     """The models, their data and the step; `train_transformer` drives it by the clock."""
 
-    def __init__(self, part: Part, start: Path, count: int, batch: int) -> None:
+    def __init__(self, part: Part, start: Path, side: int, count: int, batch: int) -> None:
         from diffusers import AutoencoderKL
 
-        self.part, self.batch, self.tok = part, batch, tokenizer()
-        resumed = (start / "image").exists()
-        drawn = draw_pictures(count, seed=41 + int(resumed))
+        self.part, self.side, self.tok = part, side, tokenizer()
+        self.batch = batch or TOKENS * 256 // side**2
+        drawn = [draw("picture", aspect, count, seed=40 + side) for aspect in ASPECTS]
         part.log("drawn")
-        model, text = _resumed(start) if resumed else new_models()
+        model, text = _resumed(start) if (start / "image").exists() else new_models()
         self.model, self.text = model.to(part.device), text.to(part.device)
         self.vae = AutoencoderKL.from_pretrained(start / "image_vae").float().to(part.device)
-        self.data = encode_pictures(part, self.vae, self.tok, drawn)
+        self.data = encode_pictures(part, self.vae, self.tok, drawn, side)
         self.null = [t.to(part.device) for t in image_tokens(self.tok, [""], WIDTHS[0])]
         self.run = compiled(zimage_fast.block, part.device)
         self.tables = {
@@ -89,16 +93,20 @@ class Trainer:
         height, width = self.data[aspect].latents.shape[2:]
         return height // 2, width // 2
 
+    def _nulls(self, like: Tensor) -> Tensor:
+        """Ids of the empty caption, as wide as ``like`` [B, width]."""
+        null = torch.zeros_like(like)
+        null[:, : WIDTHS[0]] = self.null[0]
+        return null
+
     def _batch(self, aspect: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Latents, product share, ids and lengths; a tenth of the captions empty."""
         d: Pictures = self.data[aspect]
-        wide = int(random.random() * len(d.lengths) >= len(d.rows[0]))
+        (wide,) = random.choices(range(len(WIDTHS)), [len(rows) for rows in d.rows])
         row = d.rows[wide][torch.randint(0, len(d.rows[wide]), (self.batch,), device=d.ids.device)]
-        ids, lengths = d.ids[row, : WIDTHS[wide]].clone(), d.lengths[row]
+        ids, lengths = d.ids[row, : WIDTHS[wide]], d.lengths[row]
         drop = torch.rand(self.batch, device=ids.device) < 0.1
-        null = torch.zeros_like(ids[:1])
-        null[:, : WIDTHS[0]] = self.null[0]
-        ids = torch.where(drop[:, None], null, ids)
+        ids = torch.where(drop[:, None], self._nulls(ids), ids)
         picture = row // d.per
         return (
             d.latents[picture].float(),
@@ -119,15 +127,14 @@ class Trainer:
         """One flow-matching step, product weighted twice; backpropagates and returns the loss."""
         aspect = random.choice(ASPECTS)
         x0, product, ids, lengths = self._batch(aspect)
-        sigma = shifted_sigmas(self.batch, 2.0, x0.device)
+        sigma = shifted_sigmas(self.batch, NOISE[self.side], x0.device)
         noise, s = torch.randn_like(x0), sigma.view(-1, 1, 1, 1)
         xt, target = (1 - s) * x0 + s * noise, x0 - noise
         v = self.predict(aspect, xt, 1 - sigma, ids, lengths)
         if guidance > 0:
             with torch.no_grad():
-                null = torch.zeros_like(ids)
-                null[:, : WIDTHS[0]] = self.null[0]
-                free = self.predict(aspect, xt, 1 - sigma, null, self.null[1].expand(self.batch))
+                empty = self.null[1].expand(self.batch)
+                free = self.predict(aspect, xt, 1 - sigma, self._nulls(ids), empty)
             said = (lengths != self.null[1]).float().view(-1, 1, 1, 1)
             target = target + guidance * (v.detach() - free) * said
         weight = 1 + product
@@ -136,35 +143,40 @@ class Trainer:
         return loss.detach()
 
 
-def train_transformer(part: Part, start: Path, count: int = 18000, batch: int = BATCH) -> None:
+def train_transformer(
+    part: Part, start: Path, *, side: int, rates: tuple[float, float],
+    guided: tuple[float, float] = (0.0, 0.0), count: int = 30000, batch: int = 0,
+) -> None:  # fmt: skip
     """Trains for the part's time; saves the whole pipeline to ``out/image``.
 
-    ``start`` holds ``image_vae``, and ``image`` too when an earlier part is to be continued:
-    then guidance is on from the first step and the rate only falls.
+    ``start`` holds ``image_vae``, and ``image`` too when an earlier part is to be continued.
+
+    Args:
+        part: the clock, the log and the folder.
+        start: weights to start from.
+        side: the class of the pictures, a key of `SIZES`.
+        rates: learning-rate factor at the beginning and the end.
+        guided: shares of the time at which model guidance begins and is whole; (0, 0) is whole
+            from the first step, (1, 1) never.
+        count: scenes an aspect.
+        batch: pictures a step; 0 is `TOKENS` worth of them.
     """
-    trainer = Trainer(part, start, count, batch)
-    resumed = (start / "image").exists()
+    trainer = Trainer(part, start, side, count, batch)
     opt = Optimizer(parameters(model=trainer.model, text=trainer.text))
-    part.log("parameters", sum(p.numel() for p in opt.all))
+    part.log("parameters", sum(p.numel() for p in opt.all), "batch", trainer.batch)
     clock = Clock(part.seconds - part.elapsed() - (28 if part.device == "cuda" else 2))
     part.log(f"training for {clock.seconds:.0f} s")
-    total, on, kept = 0.0, 0.0 if resumed else 0.55, False
-    while (done := clock.tick()) < 1:
-        guidance = GUIDANCE * min(1.0, max(0.0, (done - on) / 0.1)) if not resumed else GUIDANCE
-        loss = trainer.step(guidance)
-        opt.step(trapezoid(done, clock.steps, flat=0.25 if resumed else 0.6))
-        total += loss.item() if clock.steps % 20 == 1 else 0.0
-        if clock.steps % 100 == 1:
-            part.log(f"image step {clock.steps} loss {total / 5:.4f} {clock.rate() * batch:.0f}/s")
-            total = 0.0
-        if done > 0.8 and not kept:  # a part that is cut off still leaves weights
-            opt.swap()
-            save(part, trainer)
-            opt.swap()
-            kept = True
+    begins, whole = guided
+    with attention():
+        while (done := clock.tick()) < 1:
+            share = (done - begins) / max(whole - begins, 1e-6)
+            loss = trainer.step(GUIDANCE * min(1.0, max(0.0, share)))
+            opt.step(ramp(done, clock.steps, rates))
+            if clock.steps % 200 == 1:
+                speed = f"{clock.rate() * trainer.batch:.0f}/s"
+                part.log(f"image {side} step {clock.steps} loss {loss.item():.4f} {speed}")
     opt.swap()
-    pipe = save(part, trainer)
-    samples(part, pipe)
+    samples(part, save(part, trainer), side)
 
 
 def save(part: Part, trainer: Trainer) -> Untyped:
@@ -185,13 +197,13 @@ def save(part: Part, trainer: Trainer) -> Untyped:
 
 
 @torch.no_grad()
-def samples(part: Part, pipe: Untyped, seed: int = 1) -> None:
+def samples(part: Part, pipe: Untyped, side: int, seed: int = 1) -> None:
     """A sheet of the sample prompts, each aspect a file."""
     pipe.to(part.device)
     pipe.set_progress_bar_config(disable=True)
     prompts = SAMPLES.read_text(encoding="utf-8").splitlines()
     for aspect in ASPECTS:
-        width, height = SIZES[384][aspect]
+        width, height = SIZES[side][aspect]
         some = prompts if aspect == "square" else prompts[:12]
         pictures = []
         for i in range(0, len(some) if part.device == "cuda" else 1, 8):

@@ -57,10 +57,10 @@ def block(
     q, k = _rotate(_rms(q, nq), cos, sin).to(v.dtype), _rotate(_rms(k, nk), cos, sin).to(v.dtype)
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-    x = x + gate1.tanh() * _rms(F.linear(o, wo), n3)
+    x = (x + gate1.tanh() * _rms(F.linear(o, wo), n3)).to(x.dtype)
     h = _rms(x, n2) * (1 + scale2)
     o = F.linear(F.silu(F.linear(h, w1)) * F.linear(h, w3), w2)
-    return x + gate2.tanh() * _rms(o, n4)
+    return (x + gate2.tanh() * _rms(o, n4)).to(x.dtype)
 
 
 def weights(b: Untyped) -> tuple[Tensor, ...]:
@@ -94,11 +94,13 @@ def forward(
     heads = model.config.n_heads
     caption = model.cap_embedder(states)
     real = (torch.arange(length, device=x.device)[None] < lengths[:, None])[..., None]
-    caption = torch.where(real, caption, model.cap_pad_token.to(caption.dtype)).float()
+    caption = torch.where(real, caption, model.cap_pad_token.to(caption.dtype))
     time = model.t_embedder(t * model.t_scale).float()
     tokens = x.reshape(b, -1, gh, 2, gw, 2).permute(0, 2, 4, 3, 5, 1)
-    tokens = model.all_x_embedder["2-1"](tokens.reshape(b, gh * gw, -1)).float()
-    h = torch.cat([tokens, caption], 1)
+    tokens = model.all_x_embedder["2-1"](tokens.reshape(b, gh * gw, -1))
+    h = torch.cat([tokens, caption.to(tokens.dtype)], 1)
+    for tensor in (h, *table):  # one graph for every picture shape and caption width
+        torch._dynamo.mark_dynamic(tensor, 1)
     for layer in model.layers:
         h = run(h, *table, time, heads, weights(layer))
     out = model.all_final_layer["2-1"](h, c=time)[:, : gh * gw]
