@@ -1,0 +1,110 @@
+"""The Triton kernels, without their launching; imported on a graphics card only.
+
+torch's CUDA wheels for Linux bring Triton along. Indices count elements, and are 64-bit where a
+720p clip of a wide model comes near 2^31.
+"""
+
+# Arguments have the types of what they are launched with.
+# ruff: noqa: ANN001, ANN201
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+
+import triton
+import triton.language as tl
+
+HALF_EVEN = tl.constexpr(12582912.0)
+"""1.5·2^23: float32 has no fractions there, so adding it rounds as torch.round does."""
+
+
+@triton.jit
+def sla_forward(
+    q, k, v, chosen, state, total, bias, out,
+    length, heads, kept, scale,
+    D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
+    """One block of queries of one head: `triton_sla.fused_attention` tells what and how."""
+    head = tl.program_id(1).to(tl.int64)
+    start = (head // heads * length * heads + head % heads) * D  # of this batch and head
+    row = heads * D
+    rows = tl.program_id(0) * BLOCK_Q + tl.arange(0, BLOCK_Q)
+    columns, channels = tl.arange(0, BLOCK_K), tl.arange(0, D)
+    at = start + rows[:, None].to(tl.int64) * row + channels[None, :]
+    queries = tl.load(q + at, mask=rows[:, None] < length, other=0.0)
+    picked = chosen + (head * tl.num_programs(0) + tl.program_id(0)) * kept
+
+    most = tl.full([BLOCK_Q], -float("inf"), tl.float32)
+    weight = tl.zeros([BLOCK_Q], tl.float32)
+    sums = tl.zeros([BLOCK_Q, D], tl.float32)
+    for i in range(kept):
+        tokens = tl.load(picked + i) * BLOCK_K + columns
+        there = tokens < length
+        ahead = start + tokens.to(tl.int64) * row
+        keys = tl.load(k + ahead[None, :] + channels[:, None], mask=there[None, :], other=0.0)
+        scores = tl.dot(queries, keys) * scale
+        scores = tl.where(there[None, :], scores, -float("inf"))
+        higher = tl.maximum(most, tl.max(scores, 1))
+        shares = tl.math.exp2(scores - higher[:, None])
+        shrink = tl.math.exp2(most - higher)
+        values = tl.load(v + ahead[:, None] + channels[None, :], mask=there[:, None], other=0.0)
+        weight = weight * shrink + tl.sum(shares, 1)
+        sums = tl.dot(shares.to(values.dtype), values, sums * shrink[:, None])
+        most = higher
+
+    raised = queries.to(tl.float32)
+    raised = tl.exp(raised - tl.max(raised, 1)[:, None])
+    features = raised / tl.sum(raised, 1)[:, None]
+    square = head * D * D + channels[:, None] * D + channels[None, :]
+    top = tl.dot(features.to(queries.dtype), tl.load(state + square))
+    below = tl.sum(features * tl.load(total + head * D + channels)[None, :], 1) + 1e-5
+    result = sums / weight[:, None] + top / below[:, None]
+    result += tl.load(bias + channels).to(tl.float32)[None, :]
+    tl.store(out + at, result.to(out.dtype.element_ty), mask=rows[:, None] < length)
+
+
+@triton.jit
+def quantise_tiles(x, levels, scales, rows, columns, TILE: tl.constexpr):
+    """One tile of `x` (rows, columns) to int8 with one scale: `int8.quantise` tells the rule."""
+    down = tl.program_id(0) * TILE + tl.arange(0, TILE)
+    across = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    at = down[:, None].to(tl.int64) * columns + across[None, :]
+    inside = (down[:, None] < rows) & (across[None, :] < columns)
+    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    most = tl.maximum(tl.max(tl.max(tl.abs(values), 1), 0), 1e-8)
+    rounded = (values * (128.0 / most) + HALF_EVEN) - HALF_EVEN
+    rounded = tl.minimum(tl.maximum(rounded, -128.0), 127.0)
+    tl.store(levels + at, rounded.to(tl.int8), mask=inside)
+    tl.store(scales + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), most / 128.0)
+
+
+@triton.jit
+def scaled_matmul(
+    a, a_scale, b, b_scale, bias, out, rows, columns, depth,
+    BIAS: tl.constexpr, TILE: tl.constexpr, GROUP: tl.constexpr,
+):  # fmt: skip
+    """One TILE x TILE of a·b' from int8 tiles with a scale each: see `int8.scaled_matmul`.
+
+    `depth` divides by TILE. Programs go down GROUP tiles before across, so that tiles of `a` and
+    `b` are found in the L2 cache.
+    """
+    downs, acrosses = tl.cdiv(rows, TILE), tl.cdiv(columns, TILE)
+    band = tl.program_id(0) // (GROUP * acrosses)
+    height = tl.minimum(downs - band * GROUP, GROUP)
+    within = tl.program_id(0) % (GROUP * acrosses)
+    down, across = band * GROUP + within % height, within // height
+
+    i = down * TILE + tl.arange(0, TILE)
+    j = across * TILE + tl.arange(0, TILE)
+    along = tl.arange(0, TILE)
+    a_at = a + i[:, None].to(tl.int64) * depth + along[None, :]
+    b_at = b + j[None, :].to(tl.int64) * depth + along[:, None]
+    steps = depth // TILE
+    sums = tl.zeros([TILE, TILE], tl.float32)
+    for step in range(steps):
+        left = tl.load(a_at + step * TILE, mask=i[:, None] < rows, other=0)
+        right = tl.load(b_at + step * TILE, mask=j[None, :] < columns, other=0)
+        scale = tl.load(a_scale + down * steps + step) * tl.load(b_scale + across * steps + step)
+        sums += tl.dot(left, right).to(tl.float32) * scale
+    if BIAS:
+        sums += tl.load(bias + j, mask=j < columns, other=0.0).to(tl.float32)[None, :]
+    at = out + i[:, None].to(tl.int64) * columns + j[None, :]
+    inside = (i[:, None] < rows) & (j[None, :] < columns)
+    tl.store(at, sums.to(out.dtype.element_ty), mask=inside)

@@ -1,0 +1,93 @@
+"""Sparse-linear attention as one Triton kernel: launching, and what it should cost.
+
+For each block of queries and head, with online softmax in base 2 over its chosen blocks of keys:
+
+    m' = max(m, max s),  s = q·k log2(e) / sqrt(D),  p = 2^(s - m')
+    l <- l·2^(m - m') + sum p,  o <- o·2^(m - m') + p·v,  out = o / l + W·linear + b
+
+The linear branch is added from the queries already at hand, so neither branch is written and read
+again: against separate kernels that saves about six passes over (L, H, D).
+
+Floor, for L tokens, H heads of D channels, and n chosen keys a query (share·L):
+
+    FLOP = 4·L·n·D·H + 2·L·D·D·H
+    bytes from memory = 2·4·L·D·H (q, k, v, out in bfloat16)
+    bytes from L2 = 4·(L / block_q)·n·D·H (keys and values, again for each block of queries)
+
+TurboWan2.1-1.3B at 480x832x81 (L 32,760, H 12, D 128, share 0.1): 0.67 TFLOP a layer, 0.68 ms at an
+H100's dense peak of 989 TFLOP/s; 0.40 GB from memory, 0.12 ms at 3.35 TB/s; 5.1 GB from L2, about
+0.9 ms at 5.5 TB/s. So blocks of 128 queries are bound by L2, and of 64 would be twice as slow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gpu.turbo.sla import Blocks
+
+WARPS, STAGES = 8, 3
+"""As the reference launches its own on all cards."""
+
+
+def fused_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    chosen: Tensor,
+    state: Tensor,
+    total: Tensor,
+    bias: Tensor,
+    blocks: Blocks,
+    *,
+    warps: int = WARPS,
+    stages: int = STAGES,
+) -> Tensor:
+    """Return SLA of `q`, `k`, `v` (B, L, H, D): equals `sla.attend` up to rounding.
+
+    Args:
+        q: bfloat16 or float16, like `k`, `v` and `state`; D and block sizes are powers of two of
+            at least 16.
+        k: of the shape of `q`.
+        v: of the shape of `q`.
+        chosen: blocks of keys, int32, (B, H, blocks of queries, kept); each once, and in range.
+        state: from `sla.linear_state`.
+        total: likewise.
+        bias: b of the learnt projection, (D,).
+        blocks: the sizes that `chosen` was made for.
+        warps: of 32 threads, for each block of queries.
+        stages: blocks of keys and values in flight; 32 KB of shared memory each at D 128.
+    """
+    from gpu.turbo import kernels
+
+    batch, length, heads, width = q.shape
+    q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
+    out = torch.empty_like(q)
+    grid = (-(-length // blocks.query), batch * heads)
+    kernels.sla_forward[grid](
+        q, k, v, chosen.contiguous(), state.contiguous(), total.contiguous(), bias, out,
+        length, heads, chosen.shape[-1], math.log2(math.e) / math.sqrt(width),
+        D=width, BLOCK_Q=blocks.query, BLOCK_K=blocks.key, num_warps=warps, num_stages=stages,
+    )  # fmt: skip
+    return out
+
+
+def floor_seconds(
+    shape: tuple[int, int, int, int], kept: int, blocks: Blocks, *, flops: float, l2: float
+) -> float:
+    """Return the least seconds that a card of `flops` FLOP/s and `l2` bytes/s could take.
+
+    Args:
+        shape: (B, L, H, D).
+        kept: blocks of keys for each block of queries.
+        blocks: their sizes.
+        flops: dense peak for bfloat16.
+        l2: rate of the L2 cache.
+    """
+    batch, length, heads, width = shape
+    keys = kept * blocks.key
+    work = batch * heads * length * width * (4 * keys + 2 * width)
+    moved = 4 * batch * heads * math.ceil(length / blocks.query) * keys * width
+    return max(work / flops, moved / l2)
