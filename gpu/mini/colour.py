@@ -1,8 +1,11 @@
 """sRGB and linear light."""
 
+import functools
+
 Rgb = tuple[float, float, float]
 
 
+@functools.lru_cache(maxsize=1024)  # seven a scene, of about 80 colours
 def linear(hex: str) -> Rgb:
     """``#rrggbb`` to linear light in 0..1 (IEC 61966-2-1)."""
     codes = [int(hex.lstrip("#")[i : i + 2], 16) / 255 for i in (0, 2, 4)]
