@@ -21,7 +21,7 @@ KEPT: Final = {
 ORDERED: Final = 0.4
 """The share of captions in the grammar's own order: campaign prompts use no other."""
 # The grammar's marks: between the subject's words, round a surface, after a backdrop, between
-# parts. A Jinja template says the same at 20 times the time; a test holds them equal.
+# parts. A Jinja template says the same at 10 times the time; a test holds them equal.
 _MARKS: Final = {
     "en": (" ", " on {}", ", {} background", ", "),
     "zh": ("", "，放在{}上", "，{}背景", "，"),
