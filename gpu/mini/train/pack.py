@@ -1,0 +1,33 @@
+"""Puts trained parts together as shipped: ``python -m gpu.mini.train.pack WORK OUT``.
+
+The transformers' pipelines with the polished autoencoders in bf16 and the vocabulary beside them.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+VOCABULARY = Path(__file__).parents[1] / "vocabulary.json"
+
+
+def pack(work: Path, out: Path) -> int:
+    """Writes ``out/image`` and ``out/video``; returns the weights' bytes.
+
+    ``work`` holds ``image/image``, ``video/video`` (pipelines) and, where decoders were trained
+    further, ``polished/image_vae`` and ``polished/video_vae``.
+    """
+    from diffusers import AutoencoderKL, AutoencoderKLWan
+
+    for name, kind in (("image", AutoencoderKL), ("video", AutoencoderKLWan)):
+        shutil.copytree(work / name / name, out / name, dirs_exist_ok=True)
+        polished = work / "polished" / f"{name}_vae"
+        if polished.exists():
+            kind.from_pretrained(polished).to(torch.bfloat16).save_pretrained(out / name / "vae")
+        shutil.copy(VOCABULARY, out / name)
+    return sum(file.stat().st_size for file in out.rglob("*.safetensors"))
+
+
+if __name__ == "__main__":
+    print(pack(Path(sys.argv[1]), Path(sys.argv[2])), "bytes of weights")
