@@ -28,6 +28,9 @@ LIBRARIES = {"diffusers", "transformers"}
 
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.ckpt")
 
+MISFITS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+"""What diffusers and transformers raise on configs and tensors that do not fit together."""
+
 HEADER_LIMIT = 100_000_000
 """Bytes; safetensors itself refuses longer headers."""
 
@@ -43,7 +46,7 @@ def check(folder: Path, pipeline: str) -> int:
         BadFile: where a file is missing, cut short, a pickle that runs code, or of another class.
     """
     path = folder / "model_index.json"
-    index = _read_json(path)
+    index = read_json(path)
     if index.get("_class_name") != pipeline:
         raise BadFile(f"{path}: is a {index.get('_class_name')!r}; models.yaml says {pipeline}")
     parameters = 0
@@ -66,7 +69,7 @@ def _check_component(folder: Path) -> int:
     if not folder.is_dir():
         raise BadFile(f"{folder}: is missing; the model's download is not complete")
     for path in folder.glob("*.index.json"):
-        shard_of = _read_json(path).get("weight_map")
+        shard_of = read_json(path).get("weight_map")
         shards = (
             {Path(str(name)).name for name in shard_of.values()}
             if isinstance(shard_of, dict)
@@ -121,7 +124,12 @@ def _count_pickle(path: Path) -> int:
     return parameters
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def read_json(path: Path) -> dict[str, object]:
+    """Return the JSON object in a model's file.
+
+    Raises:
+        BadFile: where it is missing or something else.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -143,14 +151,12 @@ def load(folder: Path, pipeline: str, *, dtype: str, device: str) -> DiffusionPi
     import torch
     from safetensors import SafetensorError
 
-    # What these libraries raise on configs and tensors that do not fit together.
-    misfits = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
     with quiet():
         try:
             pipe = getattr(diffusers, pipeline).from_pretrained(
                 folder, dtype=getattr(torch, dtype), local_files_only=True
             )
-        except (*misfits, SafetensorError) as error:
+        except (*MISFITS, SafetensorError) as error:
             said = " ".join(str(error).split())[:300]
             raise BadFile(f"{folder}: cannot be loaded as {pipeline}: {said}") from error
     pipe.set_progress_bar_config(disable=True)

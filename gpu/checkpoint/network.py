@@ -1,0 +1,163 @@
+"""One network from one file: its module without weights, then the weights, tensor by tensor."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from torch import nn
+
+from gpu.checkpoint import names_wan
+from gpu.checkpoint.match import FP8, Piece, match, recognise
+from gpu.checkpoint.packed import (
+    Fp8Linear,
+    Int8Linear,
+    gguf_linear,
+    widen_fp8,
+    widen_gguf,
+    widen_tiles,
+)
+from gpu.checkpoint.tensors import TensorFile
+
+NARROW = ("t_embedder", "cap_embedder", "condition_embedder", "wo")
+"""Layers that cast their input to their weight's number format, which must be one to compute in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A module whose weights are not read yet, and where each lies."""
+
+    module: Any
+    """Of diffusers or transformers, which publish no types."""
+    file: TensorFile
+    pieces: list[Piece]
+
+    def bytes(self, bytes_a_number: int, *, keep_packed: bool) -> int:
+        """Return what the weights will take in memory."""
+        return sum(
+            piece.numbers * (1 if keep_packed and self._kept(piece) else bytes_a_number)
+            for piece in self.pieces
+        )
+
+    def fill(self, *, dtype: torch.dtype, device: str, keep_packed: bool) -> nn.Module:
+        """Read the weights, and return the module, ready to run.
+
+        Args:
+            dtype: to compute in; some layers stay float32, as from_pretrained has it.
+            device: where the weights go.
+            keep_packed: leave weights of 8 bits or fewer so, and widen them at each use.
+        """
+        for source, pieces in itertools.groupby(self.pieces, key=lambda piece: piece.source):
+            whole = self.file.read(source, device)
+            for piece in pieces:
+                scale = self.file.read(piece.scale, device) if piece.scale else None
+                rows = len(whole) // piece.parts if piece.parts > 1 else 0
+                part = whole[piece.part * rows :][:rows] if rows else whole
+                if keep_packed and self._kept(piece):
+                    self._keep(piece, part, scale, dtype)
+                else:
+                    self._set(piece.target, _widened(piece, part, scale, self._dtype(piece, dtype)))
+        if hasattr(self.module, "tie_weights"):
+            self.module.tie_weights()
+        whole_module: nn.Module = self.module.to(device).eval()
+        return whole_module
+
+    def _kept(self, piece: Piece) -> bool:
+        """Whether a packed weight may stay packed: that of a linear layer in a repeated block."""
+        steps = piece.target.split(".")
+        layer = self.module.get_submodule(".".join(steps[:-1]))
+        return (
+            piece.packed
+            and isinstance(layer, nn.Linear)
+            and any(step.isdigit() for step in steps[:3])
+            and not set(steps) & set(NARROW)
+        )
+
+    def _keep(
+        self, piece: Piece, part: torch.Tensor, scale: torch.Tensor | None, dtype: torch.dtype
+    ) -> None:
+        place = piece.target.removesuffix(".weight")
+        like: Any = self.module.get_submodule(place)
+        if piece.entry.dtype in FP8:
+            self.module.set_submodule(place, Fp8Linear(like, part, scale))
+        elif scale is not None:
+            self.module.set_submodule(place, Int8Linear(like, part, scale))
+        else:
+            self.module.set_submodule(place, gguf_linear(like, part, dtype))
+
+    def _set(self, target: str, value: torch.Tensor) -> None:
+        place, _, leaf = target.rpartition(".")
+        layer = self.module.get_submodule(place)
+        shaped = value.reshape(layer.get_parameter(leaf).shape)
+        setattr(layer, leaf, nn.Parameter(shaped, requires_grad=False))
+
+    def _dtype(self, piece: Piece, dtype: torch.dtype) -> torch.dtype:
+        """Return the format to compute in: `dtype`, or float32 where diffusers keeps a layer so."""
+        stay = {"proj_l"}  # of the sparse attention: trained and run in float32
+        if hasattr(self.module, "from_config"):  # transformers' lists are for float16 alone
+            stay |= set(self.module._keep_in_fp32_modules or ())
+        return torch.float32 if stay & set(piece.target.split(".")) else dtype
+
+
+def network(file: TensorFile, library: str, class_name: str, config: Mapping[str, Any]) -> Network:
+    """Return the network of `file`, its header checked against the whole module.
+
+    Args:
+        file: whose header is read already.
+        library: `diffusers` or `transformers`.
+        class_name: one of `match.LAYOUTS`.
+        config: what the class is made from.
+
+    Raises:
+        BadFile: where the file does not hold just this network.
+    """
+    layout, _ = recognise(file, class_name)
+    module = blank(library, class_name, config)
+    if layout is names_wan.TURBO:
+        add_sparse_projections(module)
+    return Network(module, file, match(file, class_name, shapes(module)))
+
+
+def blank(library: str, class_name: str, config: Mapping[str, Any]) -> nn.Module:
+    """Return the module of `config` on the meta device: structure without memory."""
+    import diffusers
+    import transformers
+
+    with init_empty_weights(include_buffers=False):  # buffers are computed, not read
+        if library == "diffusers":
+            module: nn.Module = getattr(diffusers, class_name).from_config(dict(config))
+        else:
+            kind = getattr(transformers, class_name)
+            module = kind(kind.config_class(**config))
+    return module
+
+
+def add_sparse_projections(module: Any) -> None:  # noqa: ANN401  (diffusers' own)
+    """Give each self-attention `proj_l`, which SLA puts over its linear branch; heads share it."""
+    head = module.config.attention_head_dim
+    for block in module.blocks:
+        block.attn1.proj_l = nn.Linear(head, head, device="meta")
+
+
+def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return the parameters that a file must hold, and their shapes; tied ones count once."""
+    tied = getattr(module, "_tied_weights_keys", None) or {}
+    return {
+        name: tuple(tensor.shape)
+        for name, tensor in module.state_dict().items()
+        if name not in tied
+    }
+
+
+def _widened(
+    piece: Piece, part: torch.Tensor, scale: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    if piece.entry.dtype in FP8:
+        return widen_fp8(part, scale, dtype)
+    if scale is not None:
+        return widen_tiles(part, scale, dtype)
+    return widen_gguf(part, dtype) if piece.packed else part.to(dtype)

@@ -1,0 +1,205 @@
+"""Files of named tensors: what the header says first, numbers only when asked.
+
+Knows nothing of models. Reads safetensors (one file, or an index of shards), GGUF, and pickles of
+plain tensors.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import BadFile
+from gpu.folder import count_parameters, read_json
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a header says of one tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    """As safetensors writes it (`BF16`, `F8_E4M3`), or GGUF's own (`Q4_K`)."""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the tensor has."""
+        return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
+
+
+class TensorFile:
+    """A file of named tensors."""
+
+    path: Path
+    entries: Mapping[str, Entry]
+    pickled = False
+    """A pickle: read only where its publisher offers nothing else."""
+
+    def read(self, name: str, device: str) -> torch.Tensor:
+        """Return the tensor of `name` on `device`, in the file's own number format."""
+        raise NotImplementedError
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """Read the header of `path`.
+
+    Raises:
+        BadFile: where it is missing, cut short, hostile, or of a kind that is not read.
+    """
+    if not path.is_file():
+        raise BadFile(f"{path}: is missing; put the model's file there")
+    for suffix, kind in KINDS.items():
+        if path.name.endswith(suffix):
+            return kind(path)
+    raise BadFile(f"{path}: files of this kind are not read; give one of {', '.join(KINDS)}")
+
+
+class Safetensors(TensorFile):
+    """One safetensors file, mapped into memory."""
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        count_parameters(path)  # says first, and plainly, where a download was cut short
+        self.path = path
+        try:
+            self._file: Any = safe_open(path, framework="pt")
+            self.entries = dict(self._headers())
+        except SafetensorError as error:
+            raise BadFile(f"{path}: is no safetensors file: {error}") from None
+
+    def read(self, name: str, device: str) -> torch.Tensor:
+        """Return the tensor of `name` on `device`."""
+        tensor: torch.Tensor = self._file.get_tensor(name)
+        return tensor.to(device)
+
+    def _headers(self) -> Iterator[tuple[str, Entry]]:
+        for name in self._file.keys():  # noqa: SIM118  (it is no mapping)
+            part = self._file.get_slice(name)
+            yield name, Entry(tuple(part.get_shape()), str(part.get_dtype()))
+
+
+class Shards(TensorFile):
+    """An `*.index.json` and the safetensors files beside it that it names."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        index = read_json(path).get("weight_map")
+        if not isinstance(index, dict) or not index:
+            raise BadFile(f"{path}: has no weight_map; download it again")
+        names = sorted({str(name) for name in index.values()})
+        for name in names:
+            if Path(name).name != name or not name.endswith(".safetensors"):
+                raise BadFile(f"{path}: names the shard {name!r}; shards lie beside their index")
+        shards = {name: open_tensors(path.parent / name) for name in names}
+        self._shard_of = {key: shards[str(name)] for key, name in index.items()}
+        for key, shard in self._shard_of.items():
+            if key not in shard.entries:
+                raise BadFile(f"{shard.path}: lacks {key!r}, which {path.name} says it holds")
+        self.entries = {k: entry for shard in shards.values() for k, entry in shard.entries.items()}
+        for key in self.entries:
+            if key not in self._shard_of:
+                raise BadFile(f"{path}: does not name {key!r}, which one of its shards holds")
+
+    def read(self, name: str, device: str) -> torch.Tensor:
+        """Return the tensor of `name` on `device`."""
+        return self._shard_of[name].read(name, device)
+
+
+class Pickle(TensorFile):
+    """A `.pth` of plain tensors: unpickling anything else would run its code, and is refused."""
+
+    pickled = True
+    NAMES = {
+        "float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "int8": "I8",
+        "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int64": "I64", "uint8": "U8",
+    }  # fmt: skip
+
+    def __init__(self, path: Path) -> None:
+        import torch
+
+        self.path = path
+        try:
+            # Only torch's zip format can be mapped; the format before 1.6 is read whole.
+            whole: object = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+        except Exception as error:  # unpickling hostile bytes raises anything
+            raise BadFile(
+                f"{path}: is a pickle that torch.load(weights_only=True) refuses, or cut short; "
+                "download it again from its publisher"
+            ) from error
+        if not isinstance(whole, dict) or not all(
+            isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in whole.items()
+        ):
+            raise BadFile(f"{path}: is no dictionary of tensors alone; give the model's weights")
+        self._tensors: dict[str, torch.Tensor] = whole
+        self.entries = {
+            name: Entry(tuple(tensor.shape), self._name(tensor)) for name, tensor in whole.items()
+        }
+
+    def read(self, name: str, device: str) -> torch.Tensor:
+        """Return the tensor of `name` on `device`."""
+        return self._tensors[name].to(device)
+
+    def _name(self, tensor: torch.Tensor) -> str:
+        name = str(tensor.dtype).removeprefix("torch.")
+        return self.NAMES.get(name, name)
+
+
+class Gguf(TensorFile):
+    """A GGUF file, mapped into memory; quantised tensors are read as diffusers' GGUFParameter."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import gguf
+        except ImportError:
+            raise BadFile(
+                f"{path}: reading GGUF needs the package gguf; install it: pip install gguf"
+            ) from None
+        self.path = path
+        try:
+            reader = gguf.GGUFReader(path)
+        except Exception as error:  # it trusts lengths: hostile bytes raise anything
+            said = " ".join(str(error).split())[:200]
+            raise BadFile(f"{path}: is no GGUF file, or cut short: {said}") from error
+        self._tensors: dict[str, Any] = {tensor.name: tensor for tensor in reader.tensors}
+        self.entries = {
+            name: Entry(  # GGUF writes the fastest dimension first
+                tuple(int(side) for side in reversed(tensor.shape)), tensor.tensor_type.name
+            )
+            for name, tensor in self._tensors.items()
+        }
+
+    def read(self, name: str, device: str) -> torch.Tensor:
+        """Return the tensor of `name` on `device`: plain floats, or packed blocks of them."""
+        import torch
+        from diffusers.quantizers.gguf.utils import GGUFParameter
+
+        tensor, entry = self._tensors[name], self.entries[name]
+        data = torch.from_numpy(tensor.data.copy()).to(device)  # mapped read-only: torch wants more
+        if entry.dtype == "BF16":
+            return data.view(torch.bfloat16).reshape(entry.shape)
+        if entry.dtype in ("F16", "F32", "F64"):
+            return data.reshape(entry.shape)
+        packed: torch.Tensor = GGUFParameter(data, quant_type=tensor.tensor_type)
+        return packed
+
+
+KINDS: dict[str, type[Safetensors | Shards | Pickle | Gguf]] = {
+    ".safetensors": Safetensors,
+    ".safetensors.index.json": Shards,
+    ".gguf": Gguf,
+    ".pth": Pickle,
+}
+"""What is read, by the end of a file's name."""
