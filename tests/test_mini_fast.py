@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 from gpu.mini.train import image_model, video_model, video_vae, wan_fast, wan_parallel, zimage_fast
 from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoid
+from gpu.mini.train.run import attention
 from gpu.mini.train.text import image_tokens, tokenizer
 
 
@@ -42,6 +44,35 @@ def test_wan_transformer() -> None:
     times = torch.cat([torch.zeros(2, 6), t[:, None].expand(-1, 12)], 1)
     theirs = model(x, times, states, return_dict=False)[0]
     assert _relative(ours, theirs) < 1e-5
+
+
+def test_wan_gradients_under_autocast() -> None:
+    """With the residual stream in bf16 every weight's gradient still points the fp32 way."""
+    model, _ = video_model.new_models()
+    torch.nn.init.normal_(model.proj_out.weight, std=0.02)
+    x, t = torch.randn(2, video_vae.CHANNELS, 3, 4, 6), torch.tensor([300.0, 800.0])
+    states, table, grads = torch.randn(2, 8, 128), wan_fast.ropes(model, x), []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half), attention():
+            out = wan_fast.forward(model, x, t, states, table)
+        torch.autograd.backward((out.float() - x).square().mean())
+        grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+        model.zero_grad()
+    assert torch.nn.functional.cosine_similarity(*grads, dim=0) > 0.999
+
+
+def test_video_noise_is_that_of_use() -> None:
+    """The levels that training leans to are the saved scheduler's four steps."""
+    scheduler = FlowMatchEulerDiscreteScheduler(
+        shift=video_model.SHIFT, shift_terminal=video_model.TERMINAL
+    )
+    scheduler.set_timesteps(4)
+    assert scheduler.sigmas[:4].tolist() == pytest.approx(video_model.LEVELS, abs=1e-3)
+    small, large = (video_model.noise_levels(4000, size, "cpu") for size in (256, 384))
+    assert small.min() >= 0
+    assert small.max() <= 1
+    assert small.mean() < large.mean()
+    assert ((large - video_model.LEVELS[3]).abs() < 0.05).float().mean() > 0.08
 
 
 @torch.no_grad()

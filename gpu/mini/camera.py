@@ -1,6 +1,7 @@
 """Cameras and how they move. Distances in scene units, angles in radians."""
 
 import math
+import random
 from dataclasses import dataclass
 
 Size = tuple[int, int]
@@ -31,6 +32,12 @@ _MOVES = {
     "turntable": (0.0, 0.0, 0.0, 0.0, 1.25),
     "static": (0.0, 0.0, 0.0, 0.0, 0.0),
 }
+_DEEP = ("orbit-left", "orbit-right", "turntable")
+
+
+def draw_motion(rng: random.Random) -> str:
+    """A motion at random; those that show what the first frame hides come 2.5 times as often."""
+    return rng.choices(list(_MOVES), [2.5 if name in _DEEP else 1.0 for name in _MOVES])[0]
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,11 @@ def fit(width: float, height: float, size: Size, share: float) -> float:
     return max(FOCAL * height / (2 * half_h * share), FOCAL * width / (half_w * 0.72))
 
 
-def moved(start: Camera, motion: str, t: float, strength: float = 1.0) -> Camera:
+def moved(start: Camera, motion: str, t: float) -> Camera:
     """The camera at time ``t`` in 0..1 of a named motion."""
     if motion not in _MOVES:
         raise ValueError(f"motion {motion!r} is none of {', '.join(_MOVES)}")
-    zoom, yaw, right, up, turn = (part * strength * t for part in _MOVES[motion])
+    zoom, yaw, right, up, turn = (part * t for part in _MOVES[motion])
     return Camera(
         yaw=start.yaw + yaw,
         lift=start.lift,

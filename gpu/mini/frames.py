@@ -1,7 +1,6 @@
 """Scenes to the renderer's vectors: one a picture, or one a frame of a clip."""
 
 import math
-import random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +38,12 @@ def picture(scene: Scene) -> NDArray[np.float32]:
     return vector(scene, scene.camera)
 
 
-def clip(scene: Scene, motion: str, count: int, strength: float = 1.0) -> NDArray[np.float32]:
-    """``count`` frames [count, params.SIZE] of a motion at `FPS`."""
+def clip(scene: Scene, motion: str, count: int) -> NDArray[np.float32]:
+    """``count`` frames [count, params.SIZE] of a motion at `FPS`.
+
+    A motion is always equally strong: were it drawn, the end of a clip could not be foretold from
+    its words, and a model of few steps blurs what it cannot foretell.
+    """
     steps = [i / max(count - 1, 1) for i in range(count)]
-    shots = [(moved(scene.camera, motion, t, strength), t) for t in steps]
+    shots = [(moved(scene.camera, motion, t), t) for t in steps]
     return np.stack([vector(scene, c, t * (count - 1) / FPS) for c, t in shots])
-
-
-def draw_clip(rng: random.Random, scene: Scene, motion: str, count: int) -> NDArray[np.float32]:
-    """A clip with a motion a little stronger or weaker than usual."""
-    return clip(scene, motion, count, rng.uniform(0.85, 1.15))

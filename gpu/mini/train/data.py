@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gpu.mini import frames
-from gpu.mini.camera import Size
+from gpu.mini.camera import Size, draw_motion
 from gpu.mini.captions import vary, vary_motion
 from gpu.mini.render.renderer import render, render_cuda
 from gpu.mini.scenes import draw_scene
 from gpu.mini.untyped import Untyped
-from gpu.mini.vocabulary import vocabulary
 
 FRAMES = 33
 ASPECTS = ("portrait", "square", "landscape")
@@ -51,10 +50,10 @@ def _draw_pictures(job: tuple[int, int, str]) -> tuple[Untyped, Untyped, Untyped
 def _draw_clips(job: tuple[int, int, str]) -> tuple[Untyped, Untyped, Untyped]:
     seed, count, aspect = job
     rng = random.Random(seed)
-    motions, vectors, words, texts = vocabulary().ids("motion"), [], [], []
+    vectors, words, texts = [], [], []
     for _ in range(count):
-        scene, motion = draw_scene(rng, aspect), rng.choice(motions)
-        vectors.append(frames.draw_clip(rng, scene, motion, FRAMES))
+        scene, motion = draw_scene(rng, aspect), draw_motion(rng)
+        vectors.append(frames.clip(scene, motion, FRAMES))
         words.append(scene.words | {"motion": motion})
         many = range(CLIP_CAPTIONS)
         texts.append([vary_motion(rng, scene.words, motion, _language(rng)) for _ in many])

@@ -1,21 +1,28 @@
 """Clips as latents: rendered, sometimes worn, some not renders at all, then encoded and dropped."""
 
+import copy
 import random
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpu.mini.camera import SIZES
+from gpu.mini.camera import SIZES, Size
 from gpu.mini.train import wan_parallel
 from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, CLIP_CAPTIONS, FRAMES, Drawn, draw, paint, to_unit
+from gpu.mini.train.layers import layered
 from gpu.mini.train.run import Part
 from gpu.mini.train.text import video_tokens
 from gpu.mini.untyped import Untyped
 
-_FLAT_MOVES = ("push-in", "pull-out", "pan-left", "pan-right", "tilt-up", "tilt-down", "static")
+GROUP = 8
+"""Clips rendered at once; the first one that can be is a moved photo. An aspect's first group has
+none, stays clean and out of training: the loss on it tells what was learnt from what was kept."""
+KINDS = ("plain", "orbit", "turntable")
+"""Groups of motions, by how much they must invent."""
 
 
 @dataclass
@@ -23,59 +30,76 @@ class Clips:
     """Latents [N, Z, T, h, w] of one aspect, with the tokens of `CLIP_CAPTIONS` captions each."""
 
     latents: Tensor
+    product: Tensor
+    """The product's share of every latent, [N, T, h, w]."""
+    kinds: Tensor
+    """Each clip's place in `KINDS`, [N]."""
     ids: Tensor
     lengths: Tensor
 
 
-def flat_clip(pictures: Tensor, motion: str, frames: int = FRAMES) -> Tensor:
-    """A camera move over a flat collage: stands in for a user's photo, whose depth none knows.
+def kind(motion: str) -> int:
+    """The place in `KINDS` of a motion."""
+    return KINDS.index(name) if (name := motion.split("-")[0]) in KINDS else 0
 
-    ``pictures`` [2, 3, H, W] in -1..1; the second is pasted into the first, both recoloured.
-    """
-    a, b = worn(pictures, 1.0)
-    _, height, width = a.shape
-    y, x = random.randrange(height // 3), random.randrange(width // 3)
-    a = a.clone()
-    a[:, y : y + height // 2, x : x + width // 2] = b.flip(2)[
-        :, y : y + height // 2, x : x + width // 2
-    ]
-    t = torch.linspace(0, 1, frames, device=a.device)
-    zoom, dx, dy = torch.ones_like(t), torch.zeros_like(t), torch.zeros_like(t)
-    half_w, half_h = (width / height) ** 0.5, (height / width) ** 0.5
-    if motion == "push-in":
-        zoom = 1 - 0.30 * t
-    elif motion == "pull-out":
-        zoom = 1 + 0.42 * t
-    elif motion.startswith("pan"):
-        dx = 0.40 / half_w * t * (1 if motion == "pan-right" else -1)
-    elif motion.startswith("tilt"):
-        dy = 0.40 / half_h * t * (-1 if motion == "tilt-up" else 1)
-    zero = torch.zeros_like(t)
-    theta = torch.stack([torch.stack([zoom, zero, dx], 1), torch.stack([zero, zoom, dy], 1)], 1)
-    grid = F.affine_grid(theta, [frames, 3, height, width], align_corners=False)
-    clip = F.grid_sample(
-        a.expand(frames, -1, -1, -1), grid, padding_mode="reflection", align_corners=False
-    )
-    return clip.transpose(0, 1)
+
+def _stills(drawn: Drawn, places: list[int], size: Size) -> Tensor:
+    """First frames as a user's photos: [N, 4, H, W], odd colours in -1..1 and mask in 0..1."""
+    codes = paint(drawn.vectors[places, 0], size)
+    return torch.cat([worn(to_unit(codes[:, :3]), 0.8), codes[:, 3:] / 255.0], 1)
+
+
+def _photo(drawn: Drawn, places: list[int], size: Size) -> Tensor:
+    """The clip [4, T, H, W] of the first place's picture, cut out and put on its or another's."""
+    front, behind = places[0], random.choice([places[0], places[-1]])
+    stills = _stills(drawn, sorted({front, behind}), size)
+    ground = stills[0] if behind == front else stills[1]
+    return layered(stills[0], drawn.vectors[front], ground, drawn.vectors[behind, 0])
+
+
+def _fit(words: dict[str, str]) -> bool:
+    """Whether two layers can stand for the scene: a podium is a third, from above there is more."""
+    return words["surface"] != "podium" and words["camera"] != "top-down"
+
+
+def render_clips(drawn: Drawn, first: int, size: Size) -> Tensor:
+    """A group of clips from place ``first`` on, [n, 4, T, H, W]: colours in -1..1, mask in 0..1."""
+    many = list(range(first, min(first + GROUP, len(drawn.vectors))))
+    fit = [i for i in many if _fit(drawn.words[i])] if first else []
+    whole = [i for i in many if i not in fit[:1]]
+    out = []
+    if whole:
+        vectors = np.ascontiguousarray(drawn.vectors[whole]).reshape(len(whole) * FRAMES, -1)
+        codes = paint(vectors, size).view(len(whole), FRAMES, 4, size[1], size[0])
+        codes = codes.transpose(1, 2)
+        colours = worn(to_unit(codes[:, :3]), 0.25 if first else 0.0)
+        out = list(torch.cat([colours, codes[:, 3:] / 255.0], 1))
+    if fit:
+        out.insert(many.index(fit[0]), _photo(drawn, fit, size))
+    return torch.stack(out)
+
+
+def pooled(mask: Tensor) -> Tensor:
+    """A mask [N, 1, 1 + 4k, H, W] as shares of latents [N, 1 + k, H/8, W/8]."""
+    first = F.avg_pool3d(mask[:, :, :1], (1, 8, 8))
+    return torch.cat([first, F.avg_pool3d(mask[:, :, 1:], (4, 8, 8))], 2)[:, 0]
 
 
 @torch.no_grad()
-def _encode(part: Part, vae: Untyped, drawn: Drawn, mean: Tensor, std: Tensor) -> Tensor:
-    latents = []
-    group = 6
-    for i in range(0, len(drawn.vectors), group):
-        vectors = drawn.vectors[i : i + group]
-        n = len(vectors)
-        codes = paint(vectors.reshape(n * FRAMES, -1), SIZES[384][drawn.aspect])[:, :3]
-        clips = to_unit(codes).view(n, FRAMES, 3, *codes.shape[2:]).transpose(1, 2)
-        clips = worn(clips.contiguous(), 0.25)
-        motion = drawn.words[i]["motion"]
-        if motion in _FLAT_MOVES and n > 1 and random.random() < 0.6:  # about a tenth of all clips
-            clips[0] = flat_clip(clips[:2, :, 0], motion)
+def _encode(part: Part, vae: Untyped, drawn: Drawn, size: Size) -> tuple[Tensor, Tensor]:
+    mean, std = (
+        torch.tensor(v, device=part.device).view(1, -1, 1, 1, 1)
+        for v in (vae.config.latents_mean, vae.config.latents_std)
+    )
+    latents, product = [], []
+    for i in range(0, len(drawn.vectors), GROUP):
+        clips = render_clips(drawn, i, size)
+        colours = clips[:, :3].contiguous(memory_format=torch.channels_last_3d)
         with part.cast():
-            mu = wan_parallel.encode(vae, clips).float().chunk(2, 1)[0]
+            mu = wan_parallel.encode(vae, colours).float().chunk(2, 1)[0]
         latents.append(((mu - mean) / std).half())
-    return torch.cat(latents)
+        product.append(pooled(clips[:, 3:]).half())
+    return torch.cat(latents).contiguous(), torch.cat(product)
 
 
 def draw_clips(count: int, seed: int) -> list[Drawn]:
@@ -83,17 +107,23 @@ def draw_clips(count: int, seed: int) -> list[Drawn]:
     return [draw("clip", aspect, count, seed) for aspect in ASPECTS]
 
 
-def encode_clips(part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn]) -> dict[str, Clips]:
-    """Renders and encodes all clips; an aspect's first six stay clean and out of training."""
+def encode_clips(
+    part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn], size: int
+) -> dict[str, Clips]:
+    """Renders and encodes all clips of a class of sizes."""
     torch.backends.cudnn.benchmark = False
-    mean, std = (
-        torch.tensor(v, device=part.device).view(1, -1, 1, 1, 1)
-        for v in (vae.config.latents_mean, vae.config.latents_std)
-    )
+    vae = copy.deepcopy(vae)
+    for weight in vae.parameters():  # Module.to refuses this format for 4-d weights
+        if weight.dim() == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
     out = {}
     for d in drawn:
-        latents = _encode(part, vae, d, mean, std)
+        latents, product = _encode(part, vae, d, SIZES[size][d.aspect])
+        kinds = torch.tensor([kind(words["motion"]) for words in d.words], device=part.device)
         ids, lengths = video_tokens(tok, [c for many in d.captions for c in many[:CLIP_CAPTIONS]])
-        out[d.aspect] = Clips(latents, ids.to(part.device), lengths.to(part.device))
-        part.log(f"{d.aspect}: {len(latents)} clips, latents {list(latents.shape[1:])}")
+        ids, lengths = ids.to(part.device), lengths.to(part.device)
+        out[d.aspect] = Clips(latents, product, kinds, ids, lengths)
+        shares = (kinds.bincount(minlength=len(KINDS)) / len(kinds)).tolist()
+        said = ", ".join(f"{name} {share:.2f}" for name, share in zip(KINDS, shares, strict=True))
+        part.log(f"{d.aspect}: {len(latents)} clips, latents {list(latents.shape[1:])}: {said}")
     return out
