@@ -1,0 +1,1 @@
+"""The measurement of the embedded models: judges trained on renders, and what they are asked."""
