@@ -53,13 +53,18 @@ def block(
     n1, n2, n3, n4, nq, nk, wq, wk, wv, wo, w1, w2, w3, mw, mb = w
     scale1, gate1, scale2, gate2 = F.linear(time, mw, mb).float().unsqueeze(1).chunk(4, 2)
     h = _rms(x, n1) * (1 + scale1)
-    q, k, v = (torch.unflatten(F.linear(h, m), -1, (heads, -1)) for m in (wq, wk, wv))
+    # One product instead of three (and below instead of two): the tokens are read once.
+    qkv = F.linear(h, torch.cat([wq, wk, wv])).chunk(3, 2)
+    q, k, v = (torch.unflatten(m, -1, (heads, -1)) for m in qkv)
     q, k = _rotate(_rms(q, nq), cos, sin).to(v.dtype), _rotate(_rms(k, nk), cos, sin).to(v.dtype)
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     x = (x + gate1.tanh() * _rms(F.linear(o, wo), n3)).to(x.dtype)
     h = _rms(x, n2) * (1 + scale2)
-    o = F.linear(F.silu(F.linear(h, w1)) * F.linear(h, w3), w2)
+    # 320 wide makes 853 hidden: rows that start off 16 bytes take a GPU's slow path, so pad.
+    more = -len(w1) % 32
+    a, b = F.linear(h, torch.cat([F.pad(m, (0, 0, 0, more)) for m in (w1, w3)])).chunk(2, 2)
+    o = F.linear(F.silu(a) * b, F.pad(w2, (0, more)))
     return (x + gate2.tanh() * _rms(o, n4)).to(x.dtype)
 
 
