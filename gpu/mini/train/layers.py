@@ -149,9 +149,10 @@ def card(
         edge = ((r * wide - (x - m * c).abs()) / screen.unit + 1).clamp(0, 1)
         deep = deepness * r * (c * angle.cos() - angle.cos().abs()) - s * (m + r * angle.sin())
         x, y = x0 * (1 - deep / FOCAL), (y0 + shift[1]) * (1 - deep / FOCAL) - shift[1]
-    out = screen.sample(front, m + r * angle.sin() + axis, y, "zeros")
-    bright = 0.75 + 0.25 * torch.cos(angle + delta - light)
-    before = 0.75 + 0.25 * torch.cos(torch.asin(angle.sin()) - light)
+    inset = 1 - 0.12 * whole * s.abs()  # a turned outline shows its inside, not the old rim
+    out = screen.sample(front, m + r * inset * angle.sin() + axis, y, "zeros")
+    bright = 0.85 + 0.15 * torch.cos(angle + delta - light)
+    before = 0.85 + 0.15 * torch.cos(torch.asin(angle.sin()) - light)
     gain = torch.where(move.turn[:, None, None] != 0, bright / before, 1.0).clamp(0.6, 1.5)
     colours = ((out[:, :3] + 1) * gain[:, None] - 1).clamp(-1, 1)
     return torch.cat([colours, out[:, 3:] * edge[:, None]], 1)
