@@ -116,12 +116,12 @@ def _others(folder: Path, files: Files) -> Iterator[tuple[str, Any]]:
 def _tokenizer(folder: Path, files: Files, kind: str) -> Any:  # noqa: ANN401  (transformers' own)
     import transformers
 
-    at = _tokenizer_file(folder, files).parent
-    tokenizer = getattr(transformers, kind).from_pretrained(at, local_files_only=True)
-    template = files.configs / "tokenizer" / "chat_template.jinja"
-    if not tokenizer.chat_template and template.exists():
-        tokenizer.chat_template = template.read_text(encoding="utf-8")
-    return tokenizer
+    room = files.configs / "tokenizer"
+    words = read_json(room / "tokenizer_config.json")
+    if (template := room / "chat_template.jinja").exists():
+        words["chat_template"] = template.read_text(encoding="utf-8")
+    path = _tokenizer_file(folder, files)
+    return getattr(transformers, kind)(tokenizer_file=str(path), **words)
 
 
 def _tokenizer_file(folder: Path, files: Files) -> Path:

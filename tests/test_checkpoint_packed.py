@@ -1,0 +1,153 @@
+"""Weights in 8 bits or fewer: widened as their formula says, and the same whether kept or not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gpu.checkpoint.network import network
+from gpu.checkpoint.packed import Fp8Linear, Int8Linear, widen_fp8, widen_tiles
+from gpu.checkpoint.tensors import open_tensors
+from tests.manifest import tensors
+from tests.test_checkpoint_load import TURBO, WAN, Z_IMAGE, load, wan, z_image
+
+FP8 = torch.float8_e4m3fn
+
+
+def fp8(weights, *, scale_name=None, where="layers."):
+    """Return `weights` as ComfyUI repackages them: linear weights of blocks in fp8, scaled."""
+    made, plain = {}, {}
+    for key, value in weights.items():
+        made[key] = plain[key] = value
+        if where in key and key.endswith(".weight") and value.ndim == 2:
+            scale = value.abs().max().float() / 448 if scale_name else torch.tensor(1.0)
+            made[key] = (value.float() / scale).to(FP8)
+            plain[key] = made[key].float() * scale
+            if scale_name:
+                made[key.removesuffix(".weight") + scale_name] = scale
+    return made, plain
+
+
+@pytest.mark.parametrize("scale_name", [None, ".scale_weight", ".weight_scale"])
+def test_fp8_weights_are_the_stored_ones_times_their_scale(scale_name, tmp_path):
+    """Cast or scaled; the fused rows of query, key and value share one scale."""
+    packed, plain = fp8(tensors("z_image"), scale_name=scale_name)
+    kind = "ZImageTransformer2DModel"
+    ours = load(packed, tmp_path / "fp8.safetensors", kind, Z_IMAGE)
+    theirs = load(plain, tmp_path / "plain.safetensors", kind, Z_IMAGE)
+    for key, value in theirs.state_dict().items():
+        assert torch.equal(ours.get_parameter(key), value), key
+
+
+def test_kept_fp8_draws_the_same_in_half_the_memory(tmp_path):
+    """Bit for bit in bfloat16; embedders, which read their weight's format, are widened."""
+    packed, _ = fp8(tensors("z_image"), scale_name=".weight_scale", where=".")
+    packed |= {"layers.0.feed_forward.w1.comfy_quant": torch.zeros(27, dtype=torch.uint8)}
+    path, kind = tmp_path / "fp8.safetensors", "ZImageTransformer2DModel"
+    wide = load(packed, path, kind, Z_IMAGE, dtype=torch.bfloat16)
+    kept = load(packed, path, kind, Z_IMAGE, dtype=torch.bfloat16, keep=True)
+    assert isinstance(kept.layers[0].attention.to_k, Fp8Linear)
+    assert kept.layers[0].attention.to_k.weight.dtype == FP8
+    assert kept.t_embedder.mlp[0].weight.dtype == torch.bfloat16
+    assert kept.cap_embedder[1].weight.dtype == torch.bfloat16
+    assert torch.equal(out := draw_bf16(kept), draw_bf16(wide))
+    assert out.isfinite().all()
+    made = network(open_tensors(path), "diffusers", kind, Z_IMAGE)
+    assert held(kept.layers) < 0.55 * held(wide.layers)
+    assert made.bytes(2, keep_packed=True) == pytest.approx(held(kept), rel=0.01)
+
+
+def held(module):
+    return sum(each.nbytes for each in (*module.parameters(), *module.buffers()))
+
+
+def draw_bf16(module):
+    with torch.no_grad():
+        latents = [torch.ones(16, 1, 8, 8, dtype=torch.bfloat16)]
+        words = [torch.ones(5, 64, dtype=torch.bfloat16)]
+        return module(latents, torch.tensor([0.3]), words).sample[0]
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (300, 256), (5, 130)])
+def test_int8_tiles_are_widened_each_by_its_scale(shape):
+    """Against the formula spelt out; the last tile of a side may be ragged."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randint(-128, 128, shape, generator=generator).to(torch.int8)
+    scale = torch.rand([math.ceil(side / 128) for side in shape], generator=generator)
+    wide = widen_tiles(weight, scale, torch.float32)
+    for row in range(0, shape[0], 37):
+        for column in range(0, shape[1], 31):
+            expected = weight[row, column].float() * scale[row // 128, column // 128]
+            assert wide[row, column] == expected
+
+
+def test_turbo_diffusions_int8_file_computes_as_its_widened_twin(tmp_path):
+    """The file's own scales, kept or widened; ten layers a block, and proj_l stays float."""
+    weights = tensors("turbo_wan2.1_t2v_1.3b_quant")
+    kind = "WanTransformer3DModel"
+    wide = load(weights, tmp_path / "q.pth", kind, TURBO)
+    kept = load(weights, tmp_path / "q.pth", kind, TURBO, keep=True)
+    assert torch.equal(out := wan(kept), wan(wide))
+    assert out.isfinite().all()
+    layers = [each for each in kept.blocks[0].modules() if isinstance(each, Int8Linear)]
+    assert len(layers) == 10
+    first, q = wide.blocks[0].attn1.to_q, "blocks.0.self_attn.q"
+    expected = weights[f"{q}.int8_weight"][200, 3] * weights[f"{q}.scale"][1, 0]
+    assert first.weight[200, 3] == expected
+    assert torch.equal(first.bias, weights[f"{q}.bias"].float())
+
+
+def test_fp8_files_of_wan_keep_their_embedders_wide(tmp_path):
+    """The time embedder casts its input to its weight's format: fp8 there would compute in fp8."""
+    packed, _ = fp8(tensors("wan2.1_t2v_1.3b"), scale_name=".scale_weight", where="e")
+    kind = "WanTransformer3DModel"
+    kept = load(packed, tmp_path / "w.safetensors", kind, WAN, keep=True)
+    wide = load(packed, tmp_path / "w.safetensors", kind, WAN)
+    assert kept.condition_embedder.time_embedder.linear_1.weight.dtype == torch.float32
+    assert torch.equal(wan(kept), wan(wide))
+
+
+def test_gguf_is_read_as_llama_cpps_own_library_reads_it(tmp_path):
+    """Blocks of 32 in 8 bits: widened to what `gguf` makes of them; kept, they draw the same."""
+    gguf = pytest.importorskip("gguf")
+    weights, path = tensors("z_image"), tmp_path / "z.gguf"
+    writer = gguf.GGUFWriter(path, "lumina2")
+    expected = {}
+    for key, value in weights.items():
+        numbers = value.float().numpy()
+        if key.startswith("layers.") and value.ndim == 2:
+            blocks = gguf.quants.quantize(numbers, gguf.GGMLQuantizationType.Q8_0)
+            writer.add_tensor(key, blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+            numbers = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(key, numbers)
+        expected[key] = torch.from_numpy(numbers)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    kind = "ZImageTransformer2DModel"
+    theirs = load(expected, tmp_path / "plain.safetensors", kind, Z_IMAGE)
+    ours, kept = (
+        network(open_tensors(path), "diffusers", kind, Z_IMAGE).fill(
+            dtype=torch.float32, device="cpu", keep_packed=keep
+        )
+        for keep in (False, True)
+    )
+    for key, value in theirs.state_dict().items():
+        assert torch.allclose(ours.get_parameter(key), value, rtol=1e-3), key
+    assert kept.layers[1].attention.to_v.weight.dtype == torch.uint8
+    assert torch.allclose(z_image(kept), z_image(ours), rtol=1e-4, atol=1e-4)
+    assert held(kept.layers) < 0.35 * held(ours.layers)  # 34 bytes for 32 numbers
+
+
+def test_an_fp8_layer_without_a_scale_is_a_cast():
+    """Files before scales were published hold the weights cast."""
+    weight = torch.randn(4, 8).to(FP8)
+    layer = Fp8Linear(nn.Linear(8, 4, bias=False), weight, None)
+    given = torch.randn(2, 8)
+    assert torch.equal(layer(given), given @ weight.float().T)
+    assert torch.equal(widen_fp8(weight, None, torch.float32), weight.float())
