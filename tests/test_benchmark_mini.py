@@ -225,9 +225,9 @@ def test_measures_the_shipped_weights(
     read = json.loads(out.read_text(encoding="utf-8"))
     metrics = {one["metric"] for one in read["figures"]}
     assert {
-        "8 steps: product", "motion seen as named", "flicker against rendered clips",
+        "8 steps: product", "motion seen: as named", "flicker against rendered clips",
         "blind, en: product", "video autoencoder, square, worst frame", "peak memory",
     } <= metrics  # fmt: skip
     assert len(read["clips"]) == 1
     assert {"random.jpg", "blind.jpg"} <= {p.name for p in (tmp_path / "sheets").iterdir()}
-    assert "motion seen as named" in capsys.readouterr().out
+    assert "motion seen: as named" in capsys.readouterr().out

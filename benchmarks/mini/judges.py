@@ -184,6 +184,4 @@ class Judges(nn.Module):
     def watch(self, clips: Tensor, group: int = 100) -> Tensor:
         """Logits [N, 11] of clips [N, 9, 3, CLIP_SIDE, CLIP_SIDE] in 0..1."""
         device = next(self.parameters()).device
-        return torch.cat(
-            [self.motion(some.to(device)).float().cpu() for some in clips.split(group)]
-        )
+        return torch.cat([self.motion(x.to(device)).float().cpu() for x in _groups(clips, group)])

@@ -23,7 +23,7 @@ from gpu.mini.vocabulary import vocabulary
 Vectors = NDArray[np.float32]
 HIDDEN = -1
 """A label that no eye can tell: left out of training and of the count."""
-UNSEEN_TURN = 1.5 / 255
+UNSEEN_TURN = 2.0 / 255
 """A turntable that changes the product's pixels by less on average turns a round, plain thing."""
 
 
