@@ -132,25 +132,25 @@ class Patches(nn.Sequential):
 
 
 class Critic:
-    """The patches' network with its own optimizer, and what it says of pictures."""
+    """The patches' network with its own optimizer, and what it says of pictures.
+
+    No autocast: spectral norm mixes the types then, and the net is small beside the decoder.
+    """
 
     def __init__(self, part: Part) -> None:
-        self.part = part
         net: Untyped = Patches().to(part.device)
         self.net = net.to(memory_format=layout(part.device)).requires_grad_(False)
         self.opt = torch.optim.AdamW(self.net.parameters(), 4e-4, betas=(0.5, 0.9))
 
     def wish(self, made: Tensor) -> Tensor:
         """The decoder's adversarial loss: low where patches pass for real ones."""
-        with self.part.cast():
-            scores: Tensor = self.net(made)
-        return -scores.float().mean()
+        scores: Tensor = self.net(made)
+        return -scores.mean()
 
     def learn(self, made: Tensor, real: Tensor) -> Tensor:
         """One hinge step on a batch of each; 1 or more means that it cannot tell them apart."""
         self.net.requires_grad_(True)
-        with self.part.cast():
-            fake, true = self.net(made.detach()).float(), self.net(real).float()
+        fake, true = self.net(made.detach()), self.net(real)
         loss = 0.5 * (F.relu(1 + fake).mean() + F.relu(1 - true).mean())
         self.opt.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

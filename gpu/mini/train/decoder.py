@@ -256,7 +256,7 @@ def train_video_decoder(
     part: Part, start: Path, count: int = 250, stills: int = 3000, crop: int = 128,
     batch: int = 8, held: int = 6,
 ) -> None:  # fmt: skip
-    """As `train_image_decoder`, for ``start/video_vae``: clips and, for their first frames, stills."""
+    """As `train_image_decoder`, for ``start/video_vae``: clips, and stills as first frames."""
     from diffusers import AutoencoderKLWan
 
     pools, sets = clips(count, stills, 2 * held, crop, batch)
