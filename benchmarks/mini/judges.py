@@ -4,6 +4,7 @@ They are trained on rendered pictures and clips alone (`benchmarks.mini.training
 of the models that they judge. Both fit in one file of 1.5 MiB, in 16-bit floats.
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -28,10 +29,11 @@ EVERY: Final = 4
 _HIDDEN = 64
 
 
-def answers(name: str) -> list[str]:
+@functools.cache
+def answers(name: str) -> tuple[str, ...]:
     """What a judge can say about a field, in the order of its outputs."""
     ids = vocabulary().ids(name)
-    return [*ids, WARP] if name == "motion" else ids
+    return (*ids, WARP) if name == "motion" else tuple(ids)
 
 
 def _known() -> str:

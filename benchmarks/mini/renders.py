@@ -38,7 +38,11 @@ class Labelled:
 
 
 def label(words: dict[str, str]) -> list[int]:
-    """Indices of a picture's answers; a top-down camera hides the backdrop."""
+    """Indices of a picture's answers; a top-down camera hides the backdrop.
+
+    All else can be seen: a lipstick in a metal, black or white case has the named colour on its
+    bullet, and every stage shows its surface and its shadows.
+    """
     found = [answers(name).index(words[name]) for name in FIELDS]
     if words["camera"] == "top-down":
         found[FIELDS.index("backdrop")] = HIDDEN

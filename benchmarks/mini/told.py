@@ -6,7 +6,7 @@ import platform
 import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -68,7 +68,8 @@ def peak_gb() -> float:
 def record(figures: Sequence[Figure], **more: object) -> dict[str, object]:
     """The record of a measurement, in the form that `benchmarks.report` reads."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    versions = {"python": platform.python_version()} | {one: version(one) for one in LIBRARIES}
+    versions = {one: str(import_module(one).__version__) for one in LIBRARIES}
+    versions = {"python": platform.python_version()} | versions
     return {
         "machine": machine(), "device": name, "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "versions": versions, "figures": [asdict(one) for one in figures], **more,

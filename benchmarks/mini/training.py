@@ -175,6 +175,8 @@ def try_pictures(judges: Judges, stills: list[Drawn]) -> tuple[Rights, dict[str,
         rights[f"colour, first of the palette, {kind}"] = hits["colour, first of the palette"]
     truth = F.adaptive_avg_pool2d(data.codes[:, 3:].float() / 255, MASK_SIDE).cpu() > 0.5
     mask = seen["mask"] > 0
+    hidden = (data.labels == HIDDEN).any(1)
+    missed["pictures whose backdrop is left out, seen from above"] = float(hidden.float().mean())
     missed["mask, intersection over union"] = float((mask & truth).sum() / (mask | truth).sum())
     return rights, missed
 
