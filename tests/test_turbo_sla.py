@@ -160,12 +160,17 @@ def test_in_the_transformer_the_learnt_projection_is_loaded_and_used():
 )
 @torch.no_grad()
 @pytest.mark.parametrize("tokens", [16, 61, 130])
-def test_the_kernel_interpreted(tokens: int):
+@pytest.mark.parametrize(("kind", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)])
+def test_the_kernel_interpreted(tokens: int, kind: torch.dtype, most: float):
     """The Triton kernel, run by Triton's interpreter on the CPU, against the definition."""
+    from benchmarks.interpreter import bfloat16
     from gpu.turbo.triton_sla import fused_attention
 
-    q, k, v = tensors(tokens)
+    q, k, v = (x.to(kind) for x in tensors(tokens))
     proj, blocks = projection(16), Blocks(0.4, 32, 16)
     chosen = choose_blocks(q, k, blocks)
-    ours = fused_attention(q, k, v, chosen, *linear_state(k, v, proj.weight), proj.bias, blocks)
-    assert worst(ours, plain(q, k, v, proj, chosen, blocks)) <= 1e-5
+    state = linear_state(k, v, proj.weight)
+    with bfloat16():
+        ours = fused_attention(q, k, v, chosen, *state, proj.bias, blocks)
+    assert ours.dtype == kind
+    assert worst(ours, plain(q, k, v, proj, chosen, blocks)) <= most

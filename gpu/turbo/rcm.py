@@ -78,8 +78,8 @@ class RCMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         A generator on the CPU gives the same noise on every kind of device.
         """
         self._source = torch.Generator("cpu").manual_seed(seed)
-        noise = torch.randn(tuple(shape), generator=self._source)
-        return (noise.double() * flow_times(self.config.sigma_max, 1)[0]).float()
+        first = float(flow_times(self.config.sigma_max, 1)[0])
+        return (self._noise(tuple(shape)).double() * first).float()
 
     def set_timesteps(
         self, num_inference_steps: int, device: torch.device | str | None = None
@@ -123,11 +123,13 @@ class RCMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         if self.config.ode or not after:
             x = x - (now - after) * velocity
         else:
-            x = (1 - after) * (x - now * velocity) + after * self._noise(sample)
+            x = (1 - after) * (x - now * velocity) + after * self._noise(sample.shape).to(
+                sample.device
+            )
         self._step += 1
         return SchedulerOutput(prev_sample=x) if return_dict else (x,)
 
-    def _noise(self, like: Tensor) -> Tensor:
+    def _noise(self, shape: Sequence[int]) -> Tensor:
         if self._source is None:
             raise RuntimeError("RCMScheduler.start makes the latents, and was not called")
-        return torch.randn(like.shape, generator=self._source).to(like.device)
+        return torch.randn(shape, generator=self._source, device="cpu")

@@ -29,7 +29,10 @@ def fused_quantise(x: Tensor) -> tuple[Tensor, Tensor]:
     grid = (-(-rows // TILE), -(-columns // TILE))
     levels = torch.empty(x.shape, dtype=torch.int8, device=x.device)
     scales = torch.empty(grid, dtype=torch.float32, device=x.device)
-    kernels.quantise_tiles[grid](x.contiguous(), levels, scales, rows, columns, TILE, num_warps=8)
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        kernels.quantise_tiles[grid](
+            x.contiguous(), levels, scales, rows, columns, TILE, num_warps=8
+        )
     return levels, scales
 
 
@@ -58,9 +61,10 @@ def fused_multiply(
     rows, columns = len(x), len(weight)
     out = torch.empty((rows, columns), dtype=x.dtype, device=x.device)
     grid = (-(-rows // TILE) * -(-columns // TILE),)
-    kernels.scaled_matmul[grid](
-        levels, scales, weight, scale, weight if bias is None else bias, out,
-        rows, columns, x.shape[1],
-        BIAS=bias is not None, TILE=TILE, GROUP=GROUP, num_warps=warps, num_stages=stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        kernels.scaled_matmul[grid](
+            levels, scales, weight, scale, weight if bias is None else bias, out,
+            rows, columns, x.shape[1],
+            BIAS=bias is not None, TILE=TILE, GROUP=GROUP, num_warps=warps, num_stages=stages,
+        )  # fmt: skip
     return out

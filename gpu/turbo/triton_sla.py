@@ -59,18 +59,25 @@ def fused_attention(
         blocks: the sizes that `chosen` was made for.
         warps: of 32 threads, for each block of queries.
         stages: blocks of keys and values in flight; 32 KB of shared memory each at D 128.
+
+    Raises:
+        ValueError: where one clip of the batch has 2^31 elements; a 720p clip of the widest
+            model has a fifth of that.
     """
     from gpu.turbo import kernels
 
     batch, length, heads, width = q.shape
+    if length * heads * width >= 2**31:
+        raise ValueError(f"{tuple(q.shape)} has too many elements for the kernel's 32-bit indices")
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
     out = torch.empty_like(q)
     grid = (-(-length // blocks.query), batch * heads)
-    kernels.sla_forward[grid](
-        q, k, v, chosen.contiguous(), state.contiguous(), total.contiguous(), bias, out,
-        length, heads, chosen.shape[-1], math.log2(math.e) / math.sqrt(width),
-        D=width, BLOCK_Q=blocks.query, BLOCK_K=blocks.key, num_warps=warps, num_stages=stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):  # type: ignore[no-untyped-call]
+        kernels.sla_forward[grid](
+            q, k, v, chosen.contiguous(), state.contiguous(), total.contiguous(), bias, out,
+            length, heads, chosen.shape[-1], math.log2(math.e) / math.sqrt(width),
+            D=width, BLOCK_Q=blocks.query, BLOCK_K=blocks.key, num_warps=warps, num_stages=stages,
+        )  # fmt: skip
     return out
 
 

@@ -1,0 +1,134 @@
+"""The Triton kernels of sparse-linear attention and 8-bit linears on a graphics card.
+
+Checked against plain PyTorch in float32, and timed against their floors; `turbo_parity` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.figures import Figure, at_most
+from gpu.turbo.int8 import Int8Linear, quantise, scaled_matmul
+from gpu.turbo.sla import Blocks, attend, choose_blocks, linear_attention, linear_state
+from gpu.turbo.sla import sparse_attention as plain_attention
+from gpu.turbo.triton_sla import floor_seconds, fused_attention
+
+HEADS, WIDTH = 12, 128
+"""Of TurboWan2.1-1.3B."""
+
+CLIP = 32_760
+"""Tokens of 480x832, 81 frames."""
+
+LENGTHS = (64, 250, 1024, 4096, CLIP)
+LAUNCHES = ((128, 64, 8, 3), (128, 64, 8, 2), (64, 64, 4, 3), (128, 128, 8, 2), (64, 128, 4, 2))
+"""Tokens in a block of queries and of keys, warps, stages."""
+
+LAYERS = ((1536, 1536), (1536, 8960), (8960, 1536))
+"""Inputs and outputs of the 1.3B model's linears."""
+
+FLOPS, INT8_OPS, L2 = 989e12, 1979e12, 5.5e12
+"""Dense peaks and about the L2 rate of an H100 SXM; other cards' floors are other."""
+
+
+def realistic(tokens: int, heads: int = HEADS) -> tuple[Tensor, Tensor, Tensor]:
+    """Return float32 queries, keys, values (1, tokens, heads, WIDTH) as a video model has them.
+
+    Neighbours are alike, a few channels are large, and all keys share a mean.
+    """
+    torch.manual_seed(tokens)
+    near = torch.randn(3, 1, -(-tokens // 32), heads, WIDTH).repeat_interleave(32, 2)[:, :, :tokens]
+    q, k, v = 0.8 * near + 0.6 * torch.randn_like(near)
+    large = 1 + 3 * (torch.rand(WIDTH) > 0.95)
+    return q * large, k * large + 2 * torch.randn(WIDTH), 0.5 * v
+
+
+def milliseconds(run: Callable[[], object]) -> float:
+    """Return the median time of `run` on the card, of 20."""
+    starts, ends = ([torch.cuda.Event(enable_timing=True) for _ in range(20)] for _ in range(2))
+    run()
+    for start, end in zip(starts, ends, strict=True):
+        start.record()
+        run()
+        end.record()
+    torch.cuda.synchronize()
+    return median(s.elapsed_time(e) for s, e in zip(starts, ends, strict=True))
+
+
+def error(ours: Tensor, right: Tensor) -> float:
+    """Error of all values together, in units of the right answer's."""
+    return float((ours.double() - right.double()).norm() / right.double().norm())
+
+
+def projection() -> nn.Linear:
+    """Return a learnt projection with random weights."""
+    torch.manual_seed(0)
+    return nn.Linear(WIDTH, WIDTH)
+
+
+def attention_errors() -> Iterator[Figure]:
+    """Our kernel in bfloat16 against float32, beside plain PyTorch in bfloat16."""
+    proj, blocks = projection(), Blocks()
+    for tokens in LENGTHS:
+        wide = [x.bfloat16().float() for x in realistic(tokens)]
+        q, k, v = (x.bfloat16() for x in wide)
+        chosen = choose_blocks(q, k, blocks)
+        right = attend(*wide, proj, blocks, chosen)
+        ours = attend(q, k, v, proj, blocks, chosen)
+        state, total = linear_state(k, v, proj.weight)
+        plain = plain_attention(q, k, v, chosen, blocks)
+        plain = plain + linear_attention(q, state, total, proj.bias)
+        mine, its = error(ours, right), error(plain, right)
+        note = f"error against float32: {mine:.2e}, plain PyTorch's {its:.2e}"
+        yield at_most(f"attention kernel, {tokens:,} tokens", mine / its, "x", 1.1, note)
+
+
+def attention_times() -> Iterator[Figure]:
+    """One layer of a 480p clip, by how it is launched; and dense attention."""
+    q, k, v = (x.bfloat16() for x in realistic(CLIP))
+    proj = projection()
+    state = linear_state(k, v, proj.weight)
+    for query, key, warps, stages in LAUNCHES:
+        blocks = Blocks(0.1, query, key)
+        chosen = choose_blocks(q, k, blocks)
+        took = milliseconds(
+            lambda blocks=blocks, chosen=chosen, warps=warps, stages=stages: fused_attention(
+                q, k, v, chosen, *state, proj.bias, blocks, warps=warps, stages=stages
+            )
+        )
+        least = 1e3 * floor_seconds(q.shape, chosen.shape[-1], blocks, flops=FLOPS, l2=L2)
+        note = f"{warps} warps, {stages} stages; an H100's floor {least:.2f} ms"
+        yield Figure(f"attention kernel, blocks {query} x {key}", took, "ms", note=note)
+    blocks = Blocks()
+    yield Figure("choosing blocks", milliseconds(lambda: choose_blocks(q, k, blocks)), "ms")
+    yield Figure("state of keys", milliseconds(lambda: linear_state(k, v, proj.weight)), "ms")
+    yield Figure("all of it", milliseconds(lambda: attend(q, k, v, proj, blocks)), "ms")
+    heads = [x.transpose(1, 2) for x in (q, k, v)]
+    dense = milliseconds(lambda: F.scaled_dot_product_attention(*heads))
+    yield Figure("dense attention of torch", dense, "ms")
+
+
+def linears() -> Iterator[Figure]:
+    """8-bit linears of a 480p clip: exact up to one rounding, and their time beside bfloat16."""
+    for inputs, outputs in LAYERS:
+        torch.manual_seed(inputs)
+        linear = nn.Linear(inputs, outputs).bfloat16()
+        layer = Int8Linear(*quantise(linear.weight), linear.bias)
+        x = torch.randn(CLIP, inputs).bfloat16()
+        right = scaled_matmul(*quantise(x), layer.int8_weight, layer.scale) + linear.bias.float()
+        name = f"8-bit linear {inputs} -> {outputs}"
+        yield at_most(f"{name}, error", error(layer(x), right), "", 0.003)
+        dense = milliseconds(lambda linear=linear, x=x: linear(x))
+        least = 2e3 * CLIP * inputs * outputs / INT8_OPS
+        note = f"bfloat16 {dense:.2f} ms; an H100's floor {least:.2f} ms"
+        took = milliseconds(lambda layer=layer, x=x: layer(x))
+        yield Figure(name, took, "ms", note=note)
+
+
+def figures() -> list[Figure]:
+    """Return all figures of the card that is here."""
+    return [*attention_errors(), *attention_times(), *linears()]
