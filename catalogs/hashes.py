@@ -61,6 +61,16 @@ class FileHashes:
         newest = max(info.st_mtime for info in found.values())
         return self._remembered(folder, _digest(lines), newest, lambda: self._whole(folder, found))
 
+    def fingerprint_of(self, files: Mapping[str, Path]) -> str:
+        """Return the SHA-256 over names and hashes of single files, wherever they lie.
+
+        Raises:
+            BadFile: where one is missing or cut short.
+        """
+        for path in filter(_is_weights, files.values()):
+            check(path)
+        return _digest(f"{name}\0{self.of(path)}" for name, path in sorted(files.items()))
+
     def _whole(self, folder: Path, found: Mapping[Path, os.stat_result]) -> str:
         for path in found:
             check(path)

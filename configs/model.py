@@ -15,13 +15,61 @@ Amount = Annotated[float, Field(ge=0)]
 Size = tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
 
 
+SEGMENT = r"[A-Za-z0-9_(+-][A-Za-z0-9_ .()+-]*"
+WeightFile = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^({SEGMENT}/)*{SEGMENT}\.(safetensors|safetensors\.index\.json|gguf|pth)$"
+    ),
+]
+"""A path inside `files.root`, e.g. `diffusion_models/z_image_turbo_bf16.safetensors`."""
+
+PIPELINES = {
+    "z-image-turbo": "ZImagePipeline",
+    "z-image": "ZImagePipeline",
+    "wan2.1-t2v-1.3b": "WanPipeline",
+    "wan2.1-t2v-14b": "WanPipeline",
+    "wan2.2-ti2v-5b": "WanImageToVideoPipeline",
+    "wan2.2-i2v-a14b": "WanImageToVideoPipeline",
+}
+"""What each architecture that ships its configs (`gpu/checkpoint/architectures/`) is run by."""
+
+
+class Files(Declaration):
+    """Single weight files, such as those in ComfyUI's models folder."""
+
+    architecture: Literal[
+        "z-image-turbo",
+        "z-image",
+        "wan2.1-t2v-1.3b",
+        "wan2.1-t2v-14b",
+        "wan2.2-ti2v-5b",
+        "wan2.2-i2v-a14b",
+    ]
+    """The published model that they are of: its configs ship with keyreel."""
+    root: str = ""
+    """The folder they lie in, e.g. `/opt/ComfyUI/models`; a relative one is in `models/`."""
+    transformer: WeightFile
+    transformer_2: WeightFile | None = None
+    """The low-noise expert, of models with two."""
+    text_encoder: WeightFile
+    vae: WeightFile
+    keep_packed: bool = False
+    """Weights of 8 bits or fewer stay so in memory: the same pixels, slower, in half of it."""
+
+
 class Model(Declaration):
     """One entry of models.yaml."""
 
     makes: Literal["picture", "clip"]
     pipeline: Literal["ZImagePipeline", "WanImageToVideoPipeline"]
     folder: Folder
-    """Inside `gpu/mini/weights` for shipped models, else inside the home's `models/`."""
+    """Inside `gpu/mini/weights` for shipped models, else inside the home's `models/`.
+
+    Beside `files` it holds what no weight file does: tokenizer/tokenizer.json.
+    """
+    files: Files | None = None
+    """The networks' weights, where they are single files; else all is in `folder`."""
     shipped: bool = False
     dialect: Literal["mini", "z-image", "wan"]
     sizes: dict[Aspect, Size]
@@ -50,7 +98,12 @@ class Model(Declaration):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        for problem in (self._sizes_wrong(), self._work_wrong(), self._clip_wrong()):
+        for problem in (
+            self._sizes_wrong(),
+            self._work_wrong(),
+            self._clip_wrong(),
+            self._files_wrong(),
+        ):
             if problem:
                 raise ValueError(problem)
         return self
@@ -79,6 +132,18 @@ class Model(Declaration):
         if self.frames % 4 != 1 or self.max_frames % 4 != 1 or self.frames > self.max_frames:
             return "frames and max_frames are 4k+1, and frames at most max_frames; e.g. 81"
         return "" if self.fps else "is missing `fps`"
+
+    def _files_wrong(self) -> str:
+        if not self.files:
+            return ""
+        architecture = self.files.architecture
+        if PIPELINES[architecture] != self.pipeline:
+            return f"files.architecture: {self.pipeline} does not run {architecture}"
+        if self.files.transformer_2 and "a14b" not in architecture:
+            return f"files.transformer_2: {architecture} has one transformer"
+        if not self.files.transformer_2 and "a14b" in architecture:
+            return f"files.transformer_2 is missing: {architecture} has two experts"
+        return "shipped models have no `files`" if self.shipped else ""
 
 
 class Profile(Declaration):

@@ -62,16 +62,18 @@ def _device(home: Home) -> Iterator[Finding]:
 
 def _models(home: Home) -> Iterator[Finding]:
     from catalogs.hashes import FileHashes
-    from tasks.model import folder_of
+    from tasks.model import fingerprint, folder_of
 
     hashes = FileHashes(home.cache / "hashes.json")
     for name, model in Library.open(home).models.items():
         folder = folder_of(model, home)
-        if not folder.is_dir():
+        if not model.files and not folder.is_dir():
             yield Finding(f"model {name}", "missing", f"put its diffusers folder at {folder}")
             continue
         try:
-            yield Finding(f"model {name}", "ok", f"{hashes.fingerprint(folder)[:12]} in {folder}")
+            yield Finding(
+                f"model {name}", "ok", f"{fingerprint(model, home, hashes)[:12]} in {folder}"
+            )
         except KeyreelError as error:
             yield Finding(f"model {name}", "bad", str(error))
 

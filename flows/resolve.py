@@ -35,7 +35,7 @@ from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
 from flows.prompts import write_prompts
 from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, pick_profile, pixels, read_cpu
-from tasks.model import folder_of
+from tasks.model import fingerprint, folder_of
 from tasks.photo import size_of
 from tasks.stages import STAGES
 from tasks.watermark import open_logo
@@ -78,7 +78,7 @@ def resolve(
     models = _models(pipeline[0], layers, shots, row)
     folders = {model: folder_of(library.models[model], home) for model in models}
     hashes = FileHashes(home.cache / "hashes.json")
-    prints = {model: _fingerprint(model, folders[model], hashes, profile_id) for model in models}
+    prints = {model: _fingerprint(model, library, home, hashes, profile_id) for model in models}
     resolved = Resolved(
         loaded=loaded,
         pipeline=pipeline[0],
@@ -184,14 +184,16 @@ def _models(
     return list(used)
 
 
-def _fingerprint(model: str, folder: Path, hashes: FileHashes, profile_id: str) -> str:
+def _fingerprint(
+    model: str, library: Library, home: Home, hashes: FileHashes, profile_id: str
+) -> str:
     """Return the fingerprint of a model's weights.
 
     Raises:
-        BadFile: where the folder is missing or not whole.
+        BadFile: where its folder or a file is missing or not whole.
     """
     try:
-        return hashes.fingerprint(folder)
+        return fingerprint(library.models[model], home, hashes)
     except BadFile as error:
         raise BadFile(f"{error} (profile {profile_id} draws with {model})") from None
 

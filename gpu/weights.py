@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpu import folder
+from gpu.checkpoint import assemble
+from gpu.checkpoint.assemble import Files
 from gpu.device import GB, use_allowed_cores
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class WeightsSpec:
     """Hash of the weight files: a changed file is another model."""
     dtype: str
     device: str
+    files: Files | None = None
+    """The networks' weights, where they are single files."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -74,9 +78,24 @@ class _Loaded:
 
 
 def load(spec: WeightsSpec) -> DiffusionPipeline:
-    """Return the pipeline of `spec`, loaded from its folder."""
+    """Return the pipeline of `spec`, loaded from its folder or files."""
     use_allowed_cores()
+    if spec.files:
+        return assemble.load(
+            spec.folder, spec.files, spec.pipeline, dtype=spec.dtype, device=spec.device
+        )
     return folder.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=spec.device)
+
+
+def weigh(spec: WeightsSpec) -> int:
+    """Return how many bytes the weights of `spec` take, having checked their files; loads none.
+
+    Raises:
+        BadFile: where a file is missing, broken, hostile or of another model.
+    """
+    if spec.files:
+        return assemble.check(spec.folder, spec.files, BYTES[spec.dtype])
+    return folder.check(spec.folder, spec.pipeline) * BYTES[spec.dtype]
 
 
 class Weights:
@@ -149,7 +168,7 @@ class Weights:
     def _fill(self, spec: WeightsSpec, loaded: _Loaded) -> None:
         started = time.perf_counter()
         try:
-            loaded.bytes = folder.check(spec.folder, spec.pipeline) * BYTES[spec.dtype]
+            loaded.bytes = weigh(spec)
             with self._lock:
                 self._drop(until=self.budget)
             pipe = self._load(spec)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from catalogs.hashes import FileHashes
 from catalogs.node import Node
 from configs.base import Json
-from configs.errors import BadPlan
+from configs.errors import BadFile, BadPlan
 from configs.home import Home
 from configs.model import Model
+from gpu.checkpoint.assemble import ARCHITECTURES, Files, deciding
 from gpu.device import detect, peak_bytes, processor, threads
 from gpu.weights import WeightsSpec
 from tasks.stage import Cell, Progress, Studio
@@ -47,6 +49,38 @@ def folder_of(model: Model, home: Home) -> Path:
     return home.inside(f"models/{model.folder}")
 
 
+def files_of(model: Model, home: Home) -> Files | None:
+    """Return where a model's single files lie, or None where all is in its folder.
+
+    Raises:
+        BadFile: where one, or a symlink on its way, leads out of `files.root`.
+    """
+    if not (told := model.files):
+        return None
+    given = Path(told.root).expanduser()
+    root = given.resolve() if given.is_absolute() else home.inside(f"models/{told.root}")
+    networks = []
+    for name in ("transformer", "transformer_2", "text_encoder", "vae"):
+        if file := getattr(told, name):
+            path = (root / file).resolve()
+            if not path.is_relative_to(root):
+                raise BadFile(f"{file!r}: leads outside {root}; set files.root to where it lies")
+            networks.append((name, path))
+    return Files(ARCHITECTURES / told.architecture, tuple(networks), told.keep_packed)
+
+
+def fingerprint(model: Model, home: Home, hashes: FileHashes) -> str:
+    """Return the hash of all files that decide what a model draws.
+
+    Raises:
+        BadFile: where one is missing or not whole.
+    """
+    folder = folder_of(model, home)
+    if files := files_of(model, home):
+        return hashes.fingerprint_of(deciding(folder, files))
+    return hashes.fingerprint(folder)
+
+
 def weights_spec(node: Node, studio: Studio) -> WeightsSpec:
     """Return the recipe of a node's weights."""
     model = studio.models[str(node.notes["model"])]
@@ -56,6 +90,7 @@ def weights_spec(node: Node, studio: Studio) -> WeightsSpec:
         fingerprint=node.model,
         dtype=node.pixels["dtype"],
         device=node.pixels["device"],
+        files=files_of(model, studio.home),
     )
 
 

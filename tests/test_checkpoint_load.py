@@ -28,7 +28,7 @@ WAN_VAE = {"base_dim": 8, "z_dim": 16}
 WAN_22_VAE = {"base_dim": 8, "decoder_base_dim": 12, "z_dim": 48, "is_residual": True,
               "in_channels": 12, "out_channels": 12, "patch_size": 2, "latents_mean": [0.0] * 48,
               "latents_std": [1.0] * 48, "scale_factor_spatial": 16}  # fmt: skip
-QWEN = {"vocab_size": 333, "hidden_size": 40, "intermediate_size": 56, "num_hidden_layers": 2,
+QWEN = {"vocab_size": 1536, "hidden_size": 64, "intermediate_size": 56, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 12}  # fmt: skip
 UMT5 = {"vocab_size": 333, "d_model": 40, "d_kv": 8, "num_heads": 4, "d_ff": 56, "num_layers": 2,
         "feed_forward_proj": "gated-gelu"}  # fmt: skip

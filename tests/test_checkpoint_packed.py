@@ -12,7 +12,7 @@ from gpu.checkpoint.network import network
 from gpu.checkpoint.packed import Fp8Linear, Int8Linear, widen_fp8, widen_tiles
 from gpu.checkpoint.tensors import open_tensors
 from tests.manifest import tensors
-from tests.test_checkpoint_load import TURBO, WAN, Z_IMAGE, load, wan, z_image
+from tests.test_checkpoint_load import TURBO, UMT5, WAN, Z_IMAGE, load, wan, z_image
 
 FP8 = torch.float8_e4m3fn
 
@@ -108,6 +108,22 @@ def test_fp8_files_of_wan_keep_their_embedders_wide(tmp_path):
     wide = load(packed, tmp_path / "w.safetensors", kind, WAN)
     assert kept.condition_embedder.time_embedder.linear_1.weight.dtype == torch.float32
     assert torch.equal(wan(kept), wan(wide))
+
+
+def test_a_kept_text_encoder_encodes_the_same(tmp_path):
+    """umT5's `wo` casts its input to its weight's format, so it is widened; the rest is kept."""
+    packed, _ = fp8(tensors("umt5_xxl"), scale_name=".scale_weight", where=".")
+    config = {**UMT5, "relative_attention_num_buckets": 32}
+    path = tmp_path / "umt5.safetensors"
+    kept, wide = (
+        load(packed, path, "UMT5EncoderModel", config, dtype=torch.bfloat16, keep=keep)
+        for keep in (True, False)
+    )
+    layer = kept.encoder.block[1].layer[1].DenseReluDense
+    assert (layer.wi_1.weight.dtype, layer.wo.weight.dtype) == (FP8, torch.bfloat16)
+    ids = torch.arange(7)[None]
+    with torch.no_grad():
+        assert torch.equal(kept(ids).last_hidden_state, wide(ids).last_hidden_state)
 
 
 def test_gguf_is_read_as_llama_cpps_own_library_reads_it(tmp_path):

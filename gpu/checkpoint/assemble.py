@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import BadFile
-from gpu.checkpoint.tensors import open_tensors
+from gpu.checkpoint.tensors import open_tensors, present
 from gpu.folder import LIBRARIES, MISFITS, quiet, read_json
 
 if TYPE_CHECKING:
@@ -31,6 +31,27 @@ class Files:
     """The file of each network, by the name of its component."""
     keep_packed: bool = False
     """Weights of 8 bits or fewer stay so in memory: half of it or less, for some time a step."""
+
+
+def deciding(folder: Path, files: Files) -> dict[str, Path]:
+    """Return every file that decides what is drawn, by a name that does not tell where it lies.
+
+    Raises:
+        BadFile: where one is missing.
+    """
+    found = {
+        f"configs/{path.relative_to(files.configs).as_posix()}": path
+        for path in sorted(files.configs.rglob("*"))
+        if path.is_file()
+    }
+    found["tokenizer"] = _tokenizer_file(folder, files)
+    for name, path in files.networks:
+        present(path)
+        found[name] = path
+        if path.suffix == ".json":
+            shards = open_tensors(path).paths
+            found |= {f"{name}/{shard.name}": shard for shard in shards}
+    return found
 
 
 def check(folder: Path, files: Files, bytes_a_number: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,8 @@ class TensorFile:
 
     path: Path
     entries: Mapping[str, Entry]
+    paths: Sequence[Path] = ()
+    """The shards, of a file that is an index of them."""
     pickled = False
     """A pickle: read only where its publisher offers nothing else."""
 
@@ -56,12 +58,17 @@ def open_tensors(path: Path) -> TensorFile:
     Raises:
         BadFile: where it is missing, cut short, hostile, or of a kind that is not read.
     """
-    if not path.is_file():
-        raise BadFile(f"{path}: is missing; put the model's file there")
+    present(path)
     for suffix, kind in KINDS.items():
         if path.name.endswith(suffix):
             return kind(path)
     raise BadFile(f"{path}: files of this kind are not read; give one of {', '.join(KINDS)}")
+
+
+def present(path: Path) -> None:
+    """Raise BadFile where there is no file at `path`."""
+    if not path.is_file():
+        raise BadFile(f"{path}: is missing; put the model's file there")
 
 
 class Safetensors(TensorFile):
@@ -102,6 +109,7 @@ class Shards(TensorFile):
             if Path(name).name != name or not name.endswith(".safetensors"):
                 raise BadFile(f"{path}: names the shard {name!r}; shards lie beside their index")
         shards = {name: open_tensors(path.parent / name) for name in names}
+        self.paths = [shard.path for shard in shards.values()]
         self._shard_of = {key: shards[str(name)] for key, name in index.items()}
         for key, shard in self._shard_of.items():
             if key not in shard.entries:
