@@ -77,7 +77,6 @@ class Int8Linear(nn.Module):
 
     int8_weight: Tensor
     scale: Tensor
-    bias: Tensor | None
 
     def __init__(self, int8_weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -93,7 +92,7 @@ class Int8Linear(nn.Module):
             raise ValueError(f"bias is {_kind(bias)}, not ({rows},)")
         self.register_buffer("int8_weight", int8_weight)
         self.register_buffer("scale", scale)
-        self.register_buffer("bias", bias)
+        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x·W' + b over the last dimension of `x`.

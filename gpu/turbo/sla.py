@@ -100,16 +100,17 @@ def linear_state(k: Tensor, v: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     W is multiplied in here, on D x D values a head, rather than on every token: it is linear too.
 
     Returns:
-        W·f(k)'v as (B, H, D, D) in the dtype of `v`, and sum f(k) as (B, H, D) in float32.
+        W·f(k)'v as (B, H, D, D) in the dtype of `v`, and sum f(k) as (B, H, D) in float32
+        (or float64, as `k` is).
     """
-    features = k.softmax(-1, dtype=torch.float32).to(v.dtype)
+    features, wide = k.softmax(-1), torch.promote_types(k.dtype, torch.float32)
     state = features.permute(0, 2, 3, 1) @ v.transpose(1, 2)
-    return (state.float() @ weight.float().T).to(v.dtype), features.sum(1, dtype=torch.float32)
+    return (state.to(wide) @ weight.to(wide).T).to(v.dtype), features.sum(1, dtype=wide)
 
 
 def linear_attention(q: Tensor, state: Tensor, total: Tensor, bias: Tensor) -> Tensor:
     """Return W·linear + b for `q`, from what `linear_state` gave."""
-    features = q.softmax(-1, dtype=torch.float32)
+    features = q.softmax(-1, dtype=total.dtype)
     top = features.to(q.dtype).transpose(1, 2) @ state
     below = TINY + (features.transpose(1, 2) @ total[..., None])
     return (top / below + bias).transpose(1, 2).to(q.dtype)
@@ -181,13 +182,14 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def add_sla(transformer: WanTransformer3DModel, blocks: Blocks) -> None:
     """Give every block of `transformer` SLA for its self-attention.
 
-    Each block gets `attn1.proj_l` (D x D and D, zero until loaded), so that loading a state dict
+    Blocks without `attn1.proj_l` (D x D and D) get one of zeros, so that loading a state dict
     fills it like any other weight.
     """
     for block in transformer.blocks:
         attn, like = block.attn1, block.attn1.norm_q.weight
-        width = attn.inner_dim // attn.heads
-        attn.proj_l = nn.Linear(width, width, device=like.device, dtype=like.dtype)
-        nn.init.zeros_(attn.proj_l.weight)
-        nn.init.zeros_(attn.proj_l.bias)
+        if not hasattr(attn, "proj_l"):
+            width = attn.inner_dim // attn.heads
+            attn.proj_l = nn.Linear(width, width, device=like.device, dtype=like.dtype)
+            nn.init.zeros_(attn.proj_l.weight)
+            nn.init.zeros_(attn.proj_l.bias)
         attn.set_processor(SLAProcessor(blocks))
