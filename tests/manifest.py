@@ -26,10 +26,10 @@ def manifest(name):
     return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
 
 
-def entries(name, *, small=False):
-    """Return number format and shape of each key."""
+def entries(name, *, small=False, **other):
+    """Return number format and shape of each key, some sizes being other ones."""
     told = manifest(name)
-    sizes = told["small" if small else "sizes"]
+    sizes = told["small" if small else "sizes"] | other
     return {
         key: (dtype, tuple(side(each, sizes) for each in shape))
         for pattern, (dtype, *shape) in told["tensors"].items()
@@ -53,7 +53,7 @@ def side(told, sizes):
     return sizes[told]
 
 
-def tensors(name, seed=0):
+def tensors(name, seed=0, **other):
     """Return random tensors of the small size, as small numbers as weights are."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -64,4 +64,4 @@ def tensors(name, seed=0):
         scale = 1e-3 if key.endswith(".scale") else 0.1
         return (torch.randn(shape, generator=generator) * scale).to(FORMATS[dtype])
 
-    return {key: draw(key, *entry) for key, entry in entries(name, small=True).items()}
+    return {key: draw(key, *entry) for key, entry in entries(name, small=True, **other).items()}

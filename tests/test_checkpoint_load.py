@@ -23,7 +23,7 @@ VAE = {"block_out_channels": [32, 64, 128, 128], "latent_channels": 16, "layers_
        "norm_num_groups": 32, "use_quant_conv": False, "use_post_quant_conv": False}  # fmt: skip
 WAN = {"num_attention_heads": 3, "attention_head_dim": 12, "in_channels": 16, "out_channels": 12,
        "ffn_dim": 52, "text_dim": 20, "freq_dim": 8, "num_layers": 2}  # fmt: skip
-TURBO = {**WAN, "num_attention_heads": 2, "attention_head_dim": 128, "ffn_dim": 300}
+TURBO = {**WAN, "num_attention_heads": 2, "attention_head_dim": 128, "ffn_dim": 384}
 WAN_VAE = {"base_dim": 8, "z_dim": 16}
 WAN_22_VAE = {"base_dim": 8, "decoder_base_dim": 12, "z_dim": 48, "is_residual": True,
               "in_channels": 12, "out_channels": 12, "patch_size": 2, "latents_mean": [0.0] * 48,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
 from gpu.checkpoint.network import network
-from gpu.checkpoint.packed import Fp8Linear, Int8Linear, widen_fp8, widen_tiles
+from gpu.checkpoint.packed import Fp8Linear, widen_fp8
 from gpu.checkpoint.tensors import open_tensors
+from gpu.turbo.int8 import Int8Linear
 from tests.manifest import tensors
-from tests.test_checkpoint_load import TURBO, UMT5, WAN, Z_IMAGE, load, wan, z_image
+from tests.test_checkpoint_load import QWEN, TURBO, UMT5, WAN, Z_IMAGE, load, wan, z_image
 
 FP8 = torch.float8_e4m3fn
 
@@ -61,7 +60,7 @@ def test_kept_fp8_draws_the_same_in_half_the_memory(tmp_path):
 
 
 def held(module):
-    return sum(each.nbytes for each in (*module.parameters(), *module.buffers()))
+    return sum(each.nbytes for each in module.state_dict().values())
 
 
 def draw_bf16(module):
@@ -71,33 +70,27 @@ def draw_bf16(module):
         return module(latents, torch.tensor([0.3]), words).sample[0]
 
 
-@pytest.mark.parametrize("shape", [(128, 128), (300, 256), (5, 130)])
-def test_int8_tiles_are_widened_each_by_its_scale(shape):
-    """Against the formula spelt out; the last tile of a side may be ragged."""
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randint(-128, 128, shape, generator=generator).to(torch.int8)
-    scale = torch.rand([math.ceil(side / 128) for side in shape], generator=generator)
-    wide = widen_tiles(weight, scale, torch.float32)
-    for row in range(0, shape[0], 37):
-        for column in range(0, shape[1], 31):
-            expected = weight[row, column].float() * scale[row // 128, column // 128]
-            assert wide[row, column] == expected
-
-
-def test_turbo_diffusions_int8_file_computes_as_its_widened_twin(tmp_path):
-    """The file's own scales, kept or widened; ten layers a block, and proj_l stays float."""
+def test_turbo_diffusions_int8_file_keeps_its_own_numbers(tmp_path):
+    """Ten layers a block multiply in 8 bits, as published; nearly what the widened weights give."""
     weights = tensors("turbo_wan2.1_t2v_1.3b_quant")
+    plain = {key: value for key, value in weights.items() if not key.endswith(".scale")}
+    for key in [key for key in plain if key.endswith(".int8_weight")]:
+        stem = key.removesuffix(".int8_weight")
+        tiles = weights[f"{stem}.scale"].repeat_interleave(128, 0).repeat_interleave(128, 1)
+        plain[f"{stem}.weight"] = plain.pop(key) * tiles
     kind = "WanTransformer3DModel"
-    wide = load(weights, tmp_path / "q.pth", kind, TURBO)
-    kept = load(weights, tmp_path / "q.pth", kind, TURBO, keep=True)
-    assert torch.equal(out := wan(kept), wan(wide))
-    assert out.isfinite().all()
-    layers = [each for each in kept.blocks[0].modules() if isinstance(each, Int8Linear)]
+    ours = load(weights, tmp_path / "quant.pth", kind, TURBO)
+    wide = load(plain, tmp_path / "wide.pth", kind, TURBO)
+    layers = [each for each in ours.blocks[0].modules() if isinstance(each, Int8Linear)]
     assert len(layers) == 10
-    first, q = wide.blocks[0].attn1.to_q, "blocks.0.self_attn.q"
-    expected = weights[f"{q}.int8_weight"][200, 3] * weights[f"{q}.scale"][1, 0]
-    assert first.weight[200, 3] == expected
-    assert torch.equal(first.bias, weights[f"{q}.bias"].float())
+    q = ours.blocks[1].attn1.to_q
+    assert torch.equal(q.int8_weight, weights["blocks.1.self_attn.q.int8_weight"])
+    assert torch.equal(q.scale, weights["blocks.1.self_attn.q.scale"])
+    assert torch.equal(q.bias, weights["blocks.1.self_attn.q.bias"].float())
+    out, expected = wan(ours), wan(wide)
+    assert (out - expected).norm() < 0.05 * expected.norm()
+    made = network(open_tensors(tmp_path / "quant.pth"), "diffusers", kind, TURBO)
+    assert made.bytes(4, keep_packed=False) == pytest.approx(held(ours), rel=0.01)
 
 
 def test_fp8_files_of_wan_keep_their_embedders_wide(tmp_path):
@@ -158,6 +151,25 @@ def test_gguf_is_read_as_llama_cpps_own_library_reads_it(tmp_path):
     assert kept.layers[1].attention.to_v.weight.dtype == torch.uint8
     assert torch.allclose(z_image(kept), z_image(ours), rtol=1e-4, atol=1e-4)
     assert held(kept.layers) < 0.35 * held(ours.layers)  # 34 bytes for 32 numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "config", "arch", "unread"),
+    [("qwen_3_4b", "Qwen3Model", QWEN, "QWEN3", None),
+     ("umt5_xxl", "UMT5EncoderModel", UMT5, "T5ENCODER", "spiece_model")],
+)  # fmt: skip
+def test_text_encoders_in_llama_cpps_names(name, kind, config, arch, unread, tmp_path):
+    """The names are those of its own map from transformers' names."""
+    gguf = pytest.importorskip("gguf")
+    config = {**config, "relative_attention_num_buckets": 32} if "umt5" in name else config
+    weights = tensors(name)
+    weights.pop(unread, None)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch], 2)
+    theirs = {names.get_name(key, try_suffixes=(".weight",)): w for key, w in weights.items()}
+    first = load(theirs, tmp_path / "llama.safetensors", kind, config)
+    second = load(weights, tmp_path / "comfy.safetensors", kind, config)
+    for key, value in second.state_dict().items():
+        assert torch.equal(first.state_dict()[key], value), key
 
 
 def test_an_fp8_layer_without_a_scale_is_a_cast():

@@ -15,6 +15,7 @@ from gpu.checkpoint import names_wan as wan
 from gpu.checkpoint import names_zimage as zimage
 from gpu.checkpoint.naming import AS_IS, Layout
 from gpu.checkpoint.tensors import Entry, TensorFile
+from gpu.turbo.int8 import TILE
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
 FP8 = {"F8_E4M3", "F8_E5M2"}
@@ -27,8 +28,6 @@ SCALES = (".scale_weight", ".weight_scale")
 UNUSED = (".scale_input", ".input_scale", ".comfy_quant")
 """Beside an fp8 weight: factors for fp8 activations, which are not used here, and its format."""
 MARKER = "scaled_fp8"
-TILE = 128
-"""Rows and columns of an int8 weight that share a scale (TurboDiffusion's ops/core.py)."""
 SHOWN = 3
 
 
@@ -43,7 +42,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "Qwen3Model": (zimage.QWEN, zimage.LLAMA_QWEN),
     "WanTransformer3DModel": (wan.TURBO, wan.TRANSFORMER, _hub("blocks.#.attn1.to_q.weight")),
     "AutoencoderKLWan": (wan.VAE_22, wan.VAE, _hub("*.mid_block.resnets.#.conv1.weight")),
-    "UMT5EncoderModel": (wan.UMT5, wan.WAN_UMT5),
+    "UMT5EncoderModel": (wan.UMT5, wan.WAN_UMT5, wan.LLAMA_UMT5),
 }
 """By the class that reads them; the first layout with a mark in the file is taken."""
 
@@ -66,6 +65,11 @@ class Piece:
     def numbers(self) -> int:
         """How many numbers the parameter has."""
         return math.prod(self.shape)
+
+    @property
+    def tiled(self) -> bool:
+        """Whether it is int8 in tiles of 128x128, each with a scale."""
+        return self.source.endswith(".int8_weight")
 
     @property
     def packed(self) -> bool:
@@ -186,9 +190,8 @@ def _misfits(piece: Piece, scale: Entry | None, reshape: bool) -> Iterator[str]:
     same = Entry(expected, "").numbers == entry.numbers if reshape else expected == entry.shape
     if not same:
         yield f"key {key!r} has shape {list(entry.shape)}, expected {list(expected)}"
-    tiled = key.endswith(".int8_weight")
-    if entry.dtype != "I8" if tiled else entry.dtype not in FLOATS | FP8 | GGUF:
-        allowed = "I8" if tiled else "BF16, F16, F32, F8_E4M3 or a GGUF format"
+    if entry.dtype != "I8" if piece.tiled else entry.dtype not in FLOATS | FP8 | GGUF:
+        allowed = "I8" if piece.tiled else "BF16, F16, F32, F8_E4M3 or a GGUF format"
         yield f"key {key!r} is stored as {entry.dtype}, expected {allowed}"
     if not piece.scale:
         return
@@ -196,6 +199,6 @@ def _misfits(piece: Piece, scale: Entry | None, reshape: bool) -> Iterator[str]:
         yield f"key {piece.scale!r} is missing, the scale of {key!r}"
         return
     tiles = tuple(-(-side // TILE) for side in entry.shape)
-    if scale.dtype not in FLOATS or (scale.shape != tiles if tiled else scale.numbers != 1):
-        one = f"F32 {list(tiles)}" if tiled else "one F32 number"
+    if scale.dtype not in FLOATS or (scale.shape != tiles if piece.tiled else scale.numbers != 1):
+        one = f"F32 {list(tiles)}" if piece.tiled else "one F32 number"
         yield f"key {piece.scale!r} is {scale}, expected {one}"

@@ -152,3 +152,22 @@ WAN_UMT5 = Layout(
     ),
     pickles="Wan publishes its text encoder as .pth only",
 )  # fmt: skip
+
+LLAMA_UMT5 = Layout(
+    "llama.cpp's",
+    ("enc.blk.#.attn_q.weight",),
+    rules(
+        *(
+            (f"enc.blk.#.{theirs}.weight", f"encoder.block.#.layer.{ours}.weight")
+            for theirs, ours in [
+                *((f"attn_{part}", f"0.SelfAttention.{part}") for part in "qkvo"),
+                ("attn_rel_b", "0.SelfAttention.relative_attention_bias"),
+                ("attn_norm", "0.layer_norm"), ("ffn_norm", "1.layer_norm"),
+                ("ffn_gate", "1.DenseReluDense.wi_0"), ("ffn_up", "1.DenseReluDense.wi_1"),
+                ("ffn_down", "1.DenseReluDense.wo"),
+            ]
+        ),
+        ("token_embd.weight", "shared.weight"),
+        ("enc.output_norm.weight", "encoder.final_layer_norm.weight"),
+    ),
+)  # fmt: skip

@@ -13,15 +13,9 @@ from torch import nn
 
 from gpu.checkpoint import names_wan
 from gpu.checkpoint.match import FP8, Piece, match, recognise
-from gpu.checkpoint.packed import (
-    Fp8Linear,
-    Int8Linear,
-    gguf_linear,
-    widen_fp8,
-    widen_gguf,
-    widen_tiles,
-)
+from gpu.checkpoint.packed import Fp8Linear, gguf_linear, widen_fp8, widen_gguf
 from gpu.checkpoint.tensors import TensorFile
+from gpu.turbo.int8 import Int8Linear
 
 NARROW = ("t_embedder", "cap_embedder", "condition_embedder", "wo")
 """Layers that cast their input to their weight's number format, which must be one to compute in."""
@@ -39,7 +33,7 @@ class Network:
     def bytes(self, bytes_a_number: int, *, keep_packed: bool) -> int:
         """Return what the weights will take in memory."""
         return sum(
-            piece.numbers * (1 if keep_packed and self._kept(piece) else bytes_a_number)
+            piece.numbers * (1 if self._kept(piece, keep_packed) else bytes_a_number)
             for piece in self.pieces
         )
 
@@ -57,7 +51,7 @@ class Network:
                 scale = self.file.read(piece.scale, device) if piece.scale else None
                 rows = len(whole) // piece.parts if piece.parts > 1 else 0
                 part = whole[piece.part * rows :][:rows] if rows else whole
-                if keep_packed and self._kept(piece):
+                if self._kept(piece, keep_packed):
                     self._keep(piece, part, scale, dtype)
                 else:
                     self._set(piece.target, _widened(piece, part, scale, self._dtype(piece, dtype)))
@@ -66,12 +60,12 @@ class Network:
         whole_module: nn.Module = self.module.to(device).eval()
         return whole_module
 
-    def _kept(self, piece: Piece) -> bool:
-        """Whether a packed weight may stay packed: that of a linear layer in a repeated block."""
+    def _kept(self, piece: Piece, keep_packed: bool) -> bool:
+        """Whether a weight stays packed: only that of a linear layer in a repeated block may."""
         steps = piece.target.split(".")
         layer = self.module.get_submodule(".".join(steps[:-1]))
         return (
-            piece.packed
+            (piece.tiled or (keep_packed and piece.packed))
             and isinstance(layer, nn.Linear)
             and any(step.isdigit() for step in steps[:3])
             and not set(steps) & set(NARROW)
@@ -85,7 +79,7 @@ class Network:
         if piece.entry.dtype in FP8:
             self.module.set_submodule(place, Fp8Linear(like, part, scale))
         elif scale is not None:
-            self.module.set_submodule(place, Int8Linear(like, part, scale))
+            self.module.set_submodule(place, Int8Linear(part, scale, like.bias))
         else:
             self.module.set_submodule(place, gguf_linear(like, part, dtype))
 
@@ -158,6 +152,4 @@ def _widened(
 ) -> torch.Tensor:
     if piece.entry.dtype in FP8:
         return widen_fp8(part, scale, dtype)
-    if scale is not None:
-        return widen_tiles(part, scale, dtype)
     return widen_gguf(part, dtype) if piece.packed else part.to(dtype)

@@ -1,8 +1,8 @@
 """Weights stored in 8 bits or fewer: widened once when loaded, or kept and widened at each use.
 
 Both give the same numbers, so keeping them changes memory and time, never pixels. Formulas:
-fp8, w = stored * scale (ComfyUI, comfy/ops.py); int8, w = stored * scale of its 128x128 tile
-(TurboDiffusion, ops/core.py; its scale is the tile's largest / 128); GGUF as diffusers unpacks it.
+fp8, w = stored * scale (ComfyUI, comfy/ops.py); GGUF as diffusers unpacks it. TurboDiffusion's
+int8 weights are always kept: `gpu.turbo.int8` multiplies them as they were published to be.
 """
 
 from __future__ import annotations
@@ -10,27 +10,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-TILE = 128
-
 
 def widen_fp8(weight: torch.Tensor, scale: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
     """Return fp8 numbers times their one scale, rounded once, to `dtype`."""
     if scale is None:
         return weight.to(dtype)
     return (weight.to(torch.float32) * scale).to(dtype)
-
-
-def widen_tiles(weight: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return int8 numbers times the scales of their tiles, rounded once, to `dtype`.
-
-    Args:
-        weight: int8, (out, in).
-        scale: (ceil(out / 128), ceil(in / 128)).
-        dtype: of the result.
-    """
-    rows, columns = weight.shape
-    spread = scale.to(torch.float32).repeat_interleave(TILE, 0)[:rows]
-    return (weight * spread.repeat_interleave(TILE, 1)[:, :columns]).to(dtype)
 
 
 def widen_gguf(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -55,23 +40,6 @@ class Fp8Linear(nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply in the format of `input`."""
         weight = widen_fp8(self.weight, self.weight_scale, input.dtype)
-        return nn.functional.linear(input, weight, self.bias)
-
-
-class Int8Linear(nn.Linear):
-    """A linear layer whose weight stays int8 in tiles of 128x128, each with a scale."""
-
-    def __init__(self, like: nn.Linear, weight: torch.Tensor, scale: torch.Tensor) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = like.in_features, like.out_features
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.register_buffer("weight_scale", scale.to(torch.float32))
-        self.weight_scale: torch.Tensor
-        self.bias = like.bias
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Multiply in the format of `input`."""
-        weight = widen_tiles(self.weight, self.weight_scale, input.dtype)
         return nn.functional.linear(input, weight, self.bias)
 
 
