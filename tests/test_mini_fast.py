@@ -5,7 +5,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from gpu.mini.train import image_model, video_model, video_vae, wan_fast, wan_parallel, zimage_fast
-from gpu.mini.train.optim import Optimizer, parameters, shifted_sigmas, trapezoid
+from gpu.mini.train.optim import Optimizer, parameters, ramp, shifted_sigmas
 from gpu.mini.train.run import attention
 from gpu.mini.train.text import image_tokens, tokenizer
 
@@ -117,7 +117,7 @@ def test_optimizer_lowers_a_loss() -> None:
     for step in range(60):
         loss = (net["layers"][0](x) * opt.rest[-1] - goal).square().mean()
         loss.backward()
-        opt.step(trapezoid(step / 60, step, warmup=5))
+        opt.step(ramp(step / 60, step, (1.0, 0.01), warmup=5))
         losses.append(loss.item())
     assert losses[-1] < 0.97 * losses[0]
     live = opt.all[0].detach().clone()

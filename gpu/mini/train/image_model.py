@@ -145,7 +145,7 @@ class Trainer:
 
 def train_transformer(
     part: Part, start: Path, *, side: int, rates: tuple[float, float],
-    guided: tuple[float, float] = (0.0, 0.0), count: int = 30000, batch: int = 0,
+    guided: tuple[float, float] = (0.0, 0.0), count: int = 12000, batch: int = 0,
 ) -> None:  # fmt: skip
     """Trains for the part's time; saves the whole pipeline to ``out/image``.
 

@@ -85,12 +85,6 @@ class Optimizer:
             a.copy_(kept)
 
 
-def trapezoid(done: float, step: int, warmup: int = 150, flat: float = 0.4) -> float:
-    """Learning-rate factor: warm-up, flat until ``flat`` of the clock, then linear to 1 %."""
-    fall = 1.0 if done < flat else max(0.01, (1 - done) / (1 - flat))
-    return min(1.0, (step + 1) / warmup) * fall
-
-
 def ramp(done: float, step: int, rates: tuple[float, float], warmup: int = 150) -> float:
     """Learning-rate factor: warm-up, then straight from the first rate to the second."""
     first, last = rates

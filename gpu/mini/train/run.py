@@ -46,8 +46,12 @@ def attention() -> Untyped:
     """A context in which attention prefers cuDNN's kernel: 1.5 times flash's speed on an H100."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    kinds = (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH)
-    return sdpa_kernel(list(kinds), set_priority=True)
+    kinds = [
+        SDPBackend.CUDNN_ATTENTION,
+        SDPBackend.FLASH_ATTENTION,
+        SDPBackend.MATH,
+    ]
+    return sdpa_kernel(kinds, set_priority=True)
 
 
 class Clock:
