@@ -29,10 +29,18 @@ PIPELINES = {
     "z-image": "ZImagePipeline",
     "wan2.1-t2v-1.3b": "WanPipeline",
     "wan2.1-t2v-14b": "WanPipeline",
+    "wan2.1-i2v-14b-480p": "WanImageToVideoPipeline",
+    "wan2.1-i2v-14b-720p": "WanImageToVideoPipeline",
     "wan2.2-ti2v-5b": "WanImageToVideoPipeline",
     "wan2.2-i2v-a14b": "WanImageToVideoPipeline",
 }
 """What each architecture that ships its configs (`gpu/checkpoint/architectures/`) is run by."""
+
+MORE = {
+    "transformer_2": ["wan2.2-i2v-a14b"],
+    "image_encoder": ["wan2.1-i2v-14b-480p", "wan2.1-i2v-14b-720p"],
+}
+"""Files that only some architectures have, and these must."""
 
 
 class Files(Declaration):
@@ -43,6 +51,8 @@ class Files(Declaration):
         "z-image",
         "wan2.1-t2v-1.3b",
         "wan2.1-t2v-14b",
+        "wan2.1-i2v-14b-480p",
+        "wan2.1-i2v-14b-720p",
         "wan2.2-ti2v-5b",
         "wan2.2-i2v-a14b",
     ]
@@ -53,6 +63,8 @@ class Files(Declaration):
     transformer_2: WeightFile | None = None
     """The low-noise expert, of models with two."""
     text_encoder: WeightFile
+    image_encoder: WeightFile | None = None
+    """CLIP's, of models that also look at the first frame through it."""
     vae: WeightFile
     keep_packed: bool = False
     """Weights of 8 bits or fewer stay so in memory: the same pixels, slower, in half of it."""
@@ -139,10 +151,10 @@ class Model(Declaration):
         architecture = self.files.architecture
         if PIPELINES[architecture] != self.pipeline:
             return f"files.architecture: {self.pipeline} does not run {architecture}"
-        if self.files.transformer_2 and "a14b" not in architecture:
-            return f"files.transformer_2: {architecture} has one transformer"
-        if not self.files.transformer_2 and "a14b" in architecture:
-            return f"files.transformer_2 is missing: {architecture} has two experts"
+        for name, architectures in MORE.items():
+            if (architecture in architectures) != bool(getattr(self.files, name)):
+                has = "needs" if architecture in architectures else "has no"
+                return f"files.{name}: {architecture} {has} {name}"
         return "shipped models have no `files`" if self.shipped else ""
 
 

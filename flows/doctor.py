@@ -15,6 +15,7 @@ from typing import Literal
 from configs.errors import KeyreelError
 from configs.home import Home
 from configs.library import Library
+from configs.model import Model
 from gpu.device import detect, dtype_for, pick_profile
 
 LOW_DISK_GB = 5.0
@@ -66,16 +67,26 @@ def _models(home: Home) -> Iterator[Finding]:
 
     hashes = FileHashes(home.cache / "hashes.json")
     for name, model in Library.open(home).models.items():
-        folder = folder_of(model, home)
-        if not model.files and not folder.is_dir():
-            yield Finding(f"model {name}", "missing", f"put its diffusers folder at {folder}")
-            continue
         try:
-            yield Finding(
-                f"model {name}", "ok", f"{fingerprint(model, home, hashes)[:12]} in {folder}"
-            )
+            if lacking := _lacking(model, home):
+                yield Finding(f"model {name}", "missing", lacking)
+            else:
+                text = f"{fingerprint(model, home, hashes)[:12]} in {folder_of(model, home)}"
+                yield Finding(f"model {name}", "ok", text)
         except KeyreelError as error:
             yield Finding(f"model {name}", "bad", str(error))
+
+
+def _lacking(model: Model, home: Home) -> str:
+    """Return what to do where nothing of a model is there; what is there must be whole."""
+    from tasks.model import files_of, folder_of
+
+    files, folder = files_of(model, home), folder_of(model, home)
+    if files and not any(path.exists() for _, path in files.networks):
+        return f"no {files.networks[0][1]}; set files.root to ComfyUI's models folder"
+    if not files and not folder.is_dir():
+        return f"put its diffusers folder at {folder}"
+    return ""
 
 
 def _encoder(_home: Home) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ What the key says is what is loaded: number format and device come from the node
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def files_of(model: Model, home: Home) -> Files | None:
     given = Path(told.root).expanduser()
     root = given.resolve() if given.is_absolute() else home.inside(f"models/{told.root}")
     networks = []
-    for name in ("transformer", "transformer_2", "text_encoder", "vae"):
+    for name in ("transformer", "transformer_2", "text_encoder", "image_encoder", "vae"):
         if file := getattr(told, name):
             path = (root / file).resolve()
             if not path.is_relative_to(root):
@@ -83,14 +84,25 @@ def fingerprint(model: Model, home: Home, hashes: FileHashes) -> str:
 
 def weights_spec(node: Node, studio: Studio) -> WeightsSpec:
     """Return the recipe of a node's weights."""
-    model = studio.models[str(node.notes["model"])]
+    return spec_of(studio.models[str(node.notes["model"])], studio.home, node.model, node.pixels)
+
+
+def spec_of(model: Model, home: Home, fingerprint: str, pixels: Mapping[str, str]) -> WeightsSpec:
+    """Return the recipe of a model's weights.
+
+    Args:
+        model: which one.
+        home: where its files lie.
+        fingerprint: tells it from others.
+        pixels: number format and device, as the content key has them.
+    """
     return WeightsSpec(
-        folder=folder_of(model, studio.home),
+        folder=folder_of(model, home),
         pipeline=model.pipeline,
-        fingerprint=node.model,
-        dtype=node.pixels["dtype"],
-        device=node.pixels["device"],
-        files=files_of(model, studio.home),
+        fingerprint=fingerprint,
+        dtype=pixels["dtype"],
+        device=pixels["device"],
+        files=files_of(model, home),
     )
 
 

@@ -197,7 +197,10 @@ def model(root, **change):
         ({"lora": "loras/a.safetensors"}, "Extra inputs"),
         ({"architecture": "sdxl"}, "z-image-turbo"),
         ({"architecture": "wan2.2-ti2v-5b"}, "ZImagePipeline does not run wan2.2-ti2v-5b"),
-        ({"transformer_2": "b.safetensors"}, "z-image-turbo has one transformer"),
+        (
+            {"transformer_2": "b.safetensors"},
+            "files.transformer_2: z-image-turbo has no transformer_2",
+        ),
     ],
 )
 def test_a_row_that_is_wrong_is_refused(change, says, tmp_path):

@@ -77,6 +77,37 @@ def own(tmp_path):
     return room.parent
 
 
+def test_wan_21_looks_at_the_picture_through_clip(own, tmp_path):
+    """Its image encoder is ComfyUI's clip_vision_h, its features differ by picture."""
+    clip = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "image_size": 28}  # fmt: skip
+    sides = {"text": 40, "channels_out": 16, "image": 32}
+    networks = {
+        "transformer": tensors("wan2.1_i2v_14b", **sides),
+        "text_encoder": tensors("umt5_xxl", vocab=1600),
+        "image_encoder": tensors("clip_vision_h"),
+        "vae": tensors("wan_2.1_vae"),
+    }
+    heads = {**TRANSFORMER, "in_channels": 36, "out_channels": 16}
+    configs = small(
+        "wan2.1-i2v-14b-480p", tmp_path, text_encoder=TEXT, vae=WAN_VAE, image_encoder=clip,
+        transformer={**heads, "image_dim": 32, "added_kv_proj_dim": 36},
+    )  # fmt: skip
+    path = configs / "image_processor" / "preprocessor_config.json"
+    size = {"size": {"shortest_edge": 28}, "crop_size": {"height": 28, "width": 28}}
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **size}), "utf-8")
+    files = Files(configs, comfy(tmp_path, networks))
+    pipe = load(own, files, "WanImageToVideoPipeline", dtype="float32", device="cpu")
+    seen = pipe.encode_image(Image.new("RGB", (64, 64), "#804020"), "cpu")
+    other = pipe.encode_image(Image.new("RGB", (64, 64), "#204080"), "cpu")
+    assert seen.shape == (1, 5, 32)
+    assert not torch.equal(seen, other)
+    key = "encoder.layers.1.mlp.fc1.weight"
+    theirs = networks["image_encoder"][f"vision_model.{key}"].float()
+    assert torch.equal(pipe.image_encoder.get_parameter(key), theirs)
+    assert draw(pipe).std() > 0.001
+
+
 @pytest.mark.parametrize("name", ["wan2.2-i2v-a14b", "wan2.2-ti2v-5b"])
 def test_a_clip_is_what_diffusers_own_converters_make(name, own, tmp_path):
     """Both experts have their part; boundary and time per token come with the configs."""

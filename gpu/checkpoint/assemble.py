@@ -127,7 +127,7 @@ def _others(folder: Path, files: Files) -> Iterator[tuple[str, Any]]:
         elif value == [None, None]:
             yield name, None
     for name, library, kind in _components(files):
-        if (files.configs / name / "scheduler_config.json").exists():
+        if name in ("scheduler", "image_processor"):
             loader = getattr(importlib.import_module(library), kind)
             yield name, loader.from_pretrained(files.configs / name)
         elif name == "tokenizer":

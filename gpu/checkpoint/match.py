@@ -42,6 +42,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "Qwen3Model": (zimage.QWEN, zimage.LLAMA_QWEN),
     "WanTransformer3DModel": (wan.TURBO, wan.TRANSFORMER, _hub("blocks.#.attn1.to_q.weight")),
     "AutoencoderKLWan": (wan.VAE_22, wan.VAE, _hub("*.mid_block.resnets.#.conv1.weight")),
+    "CLIPVisionModel": (wan.CLIP_VISION,),
     "UMT5EncoderModel": (wan.UMT5, wan.WAN_UMT5, wan.LLAMA_UMT5),
 }
 """By the class that reads them; the first layout with a mark in the file is taken."""

@@ -1,4 +1,4 @@
-"""The names in files of Wan: transformers (TurboDiffusion's too), autoencoders, umT5.
+"""The names in files of Wan: transformers (TurboDiffusion's too), autoencoders, umT5, CLIP.
 
 Sources: Wan's and TurboDiffusion's own modules, diffusers' single-file converters (0.42.1).
 """
@@ -171,3 +171,13 @@ LLAMA_UMT5 = Layout(
         ("enc.output_norm.weight", "encoder.final_layer_norm.weight"),
     ),
 )  # fmt: skip
+
+CLIP_VISION = Layout(
+    "ComfyUI's",
+    ("vision_model.encoder.layers.#.layer_norm1.weight",),
+    (
+        Rule("visual_projection.weight"),  # Wan reads the last layer but one
+        Rule("vision_model.embeddings.position_ids"),
+        *rules(("vision_model.*", "*")),
+    ),
+)
