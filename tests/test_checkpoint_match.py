@@ -12,7 +12,7 @@ from configs.errors import BadFile
 from gpu.checkpoint.assemble import ARCHITECTURES
 from gpu.checkpoint.match import match
 from gpu.checkpoint.names_wan import TURBO
-from gpu.checkpoint.network import Network, add_sparse_projections, blank, shapes
+from gpu.checkpoint.network import Network, add_sparse_projections, blank, network, shapes
 from gpu.checkpoint.tensors import Entry, TensorFile
 from tests.manifest import NAMES, entries, manifest
 
@@ -172,6 +172,41 @@ def test_what_is_not_fp8_with_one_scale_is_named(key, entry, says, tmp_path):
     file.entries[key] = entry
     with pytest.raises(BadFile, match=says):
         fitted(file, "wan2.2_ti2v_5b")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"blocks.0.ffn.0.weight_scale": Entry((), "F32")}, "both scale 'blocks.0.ffn.0.weight'"),
+        ({"blocks.0.ffn.0.int8_weight": Entry((14336, 3072), "I8")}, "are the same tensor"),
+        ({"diffusion_model.head.modulation": Entry((1, 2, 3072), "F16")}, "'diffusion_model.head"),
+    ],
+)
+def test_nothing_is_told_twice(more, says, tmp_path):
+    """Two keys for one tensor, or two scales: neither is taken without a word."""
+    file = scaled("wan2.2_ti2v_5b", tmp_path, scale=".scale_weight")
+    file.entries |= more
+    with pytest.raises(BadFile, match=says):
+        fitted(file, "wan2.2_ti2v_5b")
+
+
+def test_int8_is_for_the_layers_of_blocks(tmp_path):
+    """Embedders cast to their weight's format; fused rows share tiles that cannot be cut."""
+    name, stem = "turbo_wan2.1_t2v_1.3b_quant", "text_embedding.0"
+    file = header(name, tmp_path)
+    del file.entries[f"{stem}.weight"]
+    file.entries |= {f"{stem}.int8_weight": Entry((1536, 4096), "I8"),
+                     f"{stem}.scale": Entry((12, 32), "F32")}  # fmt: skip
+    room = ARCHITECTURES / "wan2.1-t2v-1.3b" / "transformer" / "config.json"
+    config = json.loads(room.read_text("utf-8"))
+    with pytest.raises(BadFile, match=r"key 'text_embedding\.0\.int8_weight' is int8, expected"):
+        network(file, "diffusers", "WanTransformer3DModel", config)
+    fused, stem = header("z_image", tmp_path), "layers.0.attention.qkv"
+    del fused.entries[f"{stem}.weight"]
+    fused.entries |= {f"{stem}.int8_weight": Entry((11520, 3840), "I8"),
+                      f"{stem}.scale": Entry((90, 30), "F32")}  # fmt: skip
+    with pytest.raises(BadFile, match="is int8 in tiles, expected floats: its rows are 3 layers"):
+        fitted(fused, "z_image")
 
 
 def test_an_int8_weight_needs_the_scales_of_its_tiles(tmp_path):

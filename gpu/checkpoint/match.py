@@ -115,7 +115,7 @@ def match(
     layout, prefix = recognise(file, class_name)
     weights, problems = _weights(file.entries, prefix)
     found: dict[str, Piece] = {}
-    for name, (source, scale) in weights.items():
+    for name, source, scale in weights:
         named = layout.rule_of(name) if source.startswith(prefix) else None
         if named is None or not set(named[1]) <= expected.keys():
             problems.append(f"key {source!r} is none that {class_name} has")
@@ -146,30 +146,34 @@ def _said(file: TensorFile, class_name: str, layout: Layout, problems: list[str]
 
 def _weights(
     entries: Mapping[str, Entry], prefix: str
-) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """Return the keys that hold parameters, by name: the key, and that of its scale if any.
+) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Return name, key and key of the scale, "" for none, of each key that holds parameters.
 
     Also returns what is wrong with the others, which say how the weights are stored.
     """
-    weights: dict[str, tuple[str, str]] = {}
-    problems = []
+    weights = []
     beside = {key: owner for key in entries for owner in _owners(key, entries)}
-    for key in entries:
-        if key in beside:
-            owner = beside[key]
-            if owner and entries[owner].dtype not in FP8 | {"I8"}:
-                problems.append(f"key {key!r} scales {owner!r}, which is {entries[owner].dtype}")
-            continue
-        name = key.removeprefix(prefix)
-        scale = ""
+    problems = list(_beside_wrong(beside, entries))
+    for key in filter(lambda key: key not in beside, entries):
+        name, scale = key.removeprefix(prefix), ""
         if key.endswith(".int8_weight"):
             name = name.removesuffix(".int8_weight") + ".weight"
             scale = key.removesuffix(".int8_weight") + ".scale"
         elif entries[key].dtype in FP8:
             stem = key.removesuffix(".weight")
             scale = next((stem + end for end in SCALES if stem + end in entries), "")
-        weights[name] = (key, scale)
+        weights.append((name, key, scale))
     return weights, problems
+
+
+def _beside_wrong(beside: Mapping[str, str], entries: Mapping[str, Entry]) -> Iterator[str]:
+    """Yield what is wrong with the keys that say something of others."""
+    for key, owner in beside.items():
+        if owner and entries[owner].dtype not in FP8 | {"I8"}:
+            yield f"key {key!r} scales {owner!r}, which is {entries[owner].dtype}"
+        other = owner.removesuffix(".weight") + SCALES[0]
+        if key.endswith(SCALES[1]) and other in entries:
+            yield f"keys {key!r} and {other!r} both scale {owner!r}"
 
 
 def _owners(key: str, entries: Mapping[str, Entry]) -> Iterator[str]:
@@ -194,6 +198,8 @@ def _misfits(piece: Piece, scale: Entry | None, reshape: bool) -> Iterator[str]:
     if entry.dtype != "I8" if piece.tiled else entry.dtype not in FLOATS | FP8 | GGUF:
         allowed = "I8" if piece.tiled else "BF16, F16, F32, F8_E4M3 or a GGUF format"
         yield f"key {key!r} is stored as {entry.dtype}, expected {allowed}"
+    if piece.tiled and piece.parts > 1:
+        yield f"key {key!r} is int8 in tiles, expected floats: its rows are {piece.parts} layers"
     if not piece.scale:
         return
     if scale is None:

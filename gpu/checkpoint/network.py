@@ -11,6 +11,7 @@ import torch
 from accelerate import init_empty_weights
 from torch import nn
 
+from configs.errors import BadFile
 from gpu.checkpoint import names_wan
 from gpu.checkpoint.match import FP8, Piece, match, recognise
 from gpu.checkpoint.packed import Fp8Linear, gguf_linear, widen_fp8, widen_gguf
@@ -33,7 +34,7 @@ class Network:
     def bytes(self, bytes_a_number: int, *, keep_packed: bool) -> int:
         """Return what the weights will take in memory."""
         return sum(
-            piece.numbers * (1 if self._kept(piece, keep_packed) else bytes_a_number)
+            piece.numbers * (1 if self.kept(piece, keep_packed) else bytes_a_number)
             for piece in self.pieces
         )
 
@@ -51,7 +52,7 @@ class Network:
                 scale = self.file.read(piece.scale, device) if piece.scale else None
                 rows = len(whole) // piece.parts if piece.parts > 1 else 0
                 part = whole[piece.part * rows :][:rows] if rows else whole
-                if self._kept(piece, keep_packed):
+                if self.kept(piece, keep_packed):
                     self._keep(piece, part, scale, dtype)
                 else:
                     self._set(piece.target, _widened(piece, part, scale, self._dtype(piece, dtype)))
@@ -60,7 +61,7 @@ class Network:
         whole_module: nn.Module = self.module.to(device).eval()
         return whole_module
 
-    def _kept(self, piece: Piece, keep_packed: bool) -> bool:
+    def kept(self, piece: Piece, keep_packed: bool = False) -> bool:
         """Whether a weight stays packed: only that of a linear layer in a repeated block may."""
         steps = piece.target.split(".")
         layer = self.module.get_submodule(".".join(steps[:-1]))
@@ -113,7 +114,11 @@ def network(file: TensorFile, library: str, class_name: str, config: Mapping[str
     module = blank(library, class_name, config)
     if layout is names_wan.TURBO:
         add_sparse_projections(module)
-    return Network(module, file, match(file, class_name, shapes(module)))
+    made = Network(module, file, match(file, class_name, shapes(module)))
+    for piece in made.pieces:
+        if piece.tiled and not made.kept(piece):
+            raise BadFile(f"{file.path}: key {piece.source!r} is int8, expected BF16, F16 or F32")
+    return made
 
 
 def blank(library: str, class_name: str, config: Mapping[str, Any]) -> nn.Module:
