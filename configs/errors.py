@@ -9,6 +9,7 @@ KeyreelError            anything below; exit code 1
 │   ├── Rejected        the quality gate refused what was made
 │   ├── Passing         a fault that may pass: an encoder was killed, a file was busy; tried again
 │   └── OutOfSpace      the disk or its quota is full
+├── FetchFailed         a model could not be downloaded: network, licence, disk or checksum
 └── Interrupted         Ctrl-C or a cancel arrived; exit code 130
 """
 
@@ -91,6 +92,10 @@ class Passing(StageFailed):
 
 class OutOfSpace(StageFailed):
     """The disk, or the home's quota, is full."""
+
+
+class FetchFailed(KeyreelError):
+    """A model could not be downloaded; what has arrived is kept, and the next fetch goes on."""
 
 
 class Interrupted(KeyreelError):

@@ -70,6 +70,20 @@ class Files(Declaration):
     """Weights of 8 bits or fewer stay so in memory: the same pixels, slower, in half of it."""
 
 
+class Source(Declaration):
+    """Where a model is published: what `keyreel models fetch` downloads, byte for byte."""
+
+    repo: Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*/[\w-][\w.-]*$")]
+    """On the Hugging Face Hub; ModelScope has these models under the same names."""
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+    """The commit: a branch would be another model tomorrow."""
+    licence: str
+    gigabytes: Amount
+    """Of 1e9 bytes, about; a fetch asks the publisher and says the exact size."""
+    only: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    """Patterns of what to take, e.g. `tokenizer/*`; of it weights, configs and word lists."""
+
+
 class Model(Declaration):
     """One entry of models.yaml."""
 
@@ -83,6 +97,8 @@ class Model(Declaration):
     files: Files | None = None
     """The networks' weights, where they are single files; else all is in `folder`."""
     shipped: bool = False
+    source: Source | None = None
+    """Where `folder` can be downloaded from."""
     dialect: Literal["mini", "z-image", "wan"]
     sizes: dict[Aspect, Size]
     """Width and height in pixels for each aspect."""

@@ -13,6 +13,7 @@ import typer
 
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
+from flows.models_command import models_app
 
 app = typer.Typer(
     help="A campaign file becomes a week of on-brand pictures and clips.",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 catalog_app = typer.Typer(help="Look after the catalog.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
+app.add_typer(models_app, name="models")
 
 Name = Annotated[str, typer.Argument(help="A file in the home's campaigns/, without its .yaml.")]
 Start = Annotated[

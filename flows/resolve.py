@@ -69,7 +69,7 @@ def resolve(
     library = Library.open(home)
     loaded = load_campaign(home.find_campaign(name), home, library)
     pipeline = library.pipeline(loaded.campaign.pipeline)
-    profile_id, device = _device(profile or loaded.campaign.profile, library)
+    profile_id, device = device_for(profile or loaded.campaign.profile, library)
     loaded = _with(loaded, start=start, seed=_seed(seed, loaded.campaign.seed, draw))
     layers = Layers.build(loaded, pipeline, profile_id, library)
     today = today or dt.datetime.now(ZoneInfo(loaded.campaign.calendar.timezone)).date()
@@ -149,8 +149,16 @@ def _seed(given: int | None, own: int | None, draw: str) -> int:
     return next(seed for seed in (given, own, drawn) if seed is not None)
 
 
-def _device(name: str, library: Library) -> tuple[str, Device]:
-    """Return the profile, and the device that it runs on."""
+def device_for(name: str, library: Library) -> tuple[str, Device]:
+    """Return the profile, and the device that it runs on.
+
+    Args:
+        name: of a profile, or `auto`.
+        library: which has the profiles.
+
+    Raises:
+        BadInput: where it is unknown, or draws on a card that is not there.
+    """
     device = detect()
     if name == "auto":
         name = pick_profile(device, library.profiles)
