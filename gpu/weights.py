@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 BYTES = {"bfloat16": 2, "float32": 4}
 
+_LOADING = threading.Lock()
+"""One load at a time: while modules are built without memory, accelerate patches torch itself for
+all threads, and two at once would leave it patched. Loading is the disk's work anyway."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeightsSpec:
@@ -175,10 +179,11 @@ class Weights:
     def _fill(self, spec: WeightsSpec, loaded: _Loaded) -> None:
         started = time.perf_counter()
         try:
-            loaded.bytes = weigh(spec)
-            with self._lock:
-                self._drop(until=self.budget)
-            pipe = self._load(spec)
+            with _LOADING:
+                loaded.bytes = weigh(spec)
+                with self._lock:
+                    self._drop(until=self.budget)
+                pipe = self._load(spec)
         except BaseException as error:
             with self._lock:
                 del self._held[spec.key]

@@ -93,6 +93,23 @@ def test_two_threads_load_once(tiny_clip):
     assert weights.stats().loads == 1
 
 
+def test_loads_take_turns(others):
+    """Two models asked for at once: modules built without memory patch torch for all threads."""
+    begun = []
+
+    class Slow(Loader):
+        def __call__(self, spec):
+            begun.append(spec.fingerprint)
+            time.sleep(0.05)
+            begun.append(spec.fingerprint)
+            return super().__call__(spec)
+
+    weights = Weights(1, load=Slow())
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda spec: lease(weights, spec), others))
+    assert begun[::2] == begun[1::2]
+
+
 def test_a_failed_load_is_heard_by_all_and_tried_again(tiny_clip):
     """Both threads get the error; the next lease loads afresh."""
     loader = Loader(failures=1)
