@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from gpu.lora import LoraFile
+
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
@@ -31,6 +33,8 @@ class PictureRequest:
     """0: off. diffusers' scale, in which ComfyUI's cfg 4 is 3."""
     negative: str = ""
     max_tokens: int = 512
+    loras: tuple[LoraFile, ...] = ()
+    """Adapters over the model's weights."""
 
 
 def draw(
@@ -49,7 +53,7 @@ def draw(
         cancelled: asked after each step; a yes ends the work before the picture is decoded.
 
     Raises:
-        BadInput: where a side or the prompt's length does not suit the model.
+        BadInput: where a side, the prompt's length or an adapter does not suit the model.
         Interrupted: where `cancelled` said so.
         Rejected: where the model gave values that are no numbers.
     """
@@ -64,8 +68,11 @@ def draw(
     with weights.lease(request.spec) as pipe:
         import torch  # loading imported it first, so that its seconds count as loading
 
+        from gpu.lora import wear
+
         check_sides(request.width, request.height, pipe.vae_scale_factor * 2)
         check_tokens(request.prompt, _count_tokens(pipe, request.prompt), request.max_tokens)
+        wear(pipe, request.loras)
         picture = pipe(
             prompt=request.prompt,
             negative_prompt=request.negative or None,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from gpu.lora import LoraFile
+
 
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
@@ -35,6 +37,8 @@ class ClipRequest:
     """At most 1: off. Unlike Z-Image's scale, 1 is the plain prompt."""
     negative: str = ""
     max_tokens: int = 512
+    loras: tuple[LoraFile, ...] = ()
+    """Adapters over the model's weights."""
 
 
 def animate(
@@ -53,7 +57,7 @@ def animate(
         cancelled: asked after each step and before each group of frames is decoded.
 
     Raises:
-        BadInput: where the size, the number of frames or the prompt does not suit the model.
+        BadInput: where the size, the frames, the prompt or an adapter does not suit the model.
         Interrupted: where `cancelled` said so.
         Rejected: where the model gave values that are no numbers.
     """
@@ -72,7 +76,10 @@ def animate(
     with weights.lease(request.spec) as pipe:
         import torch  # loading imported it first, so that its seconds count as loading
 
+        from gpu.lora import wear
+
         _check(request, pipe)
+        wear(pipe, request.loras)
         watch = pipe.vae.decoder.register_forward_pre_hook(stop_if_asked)
         try:
             frames = pipe(

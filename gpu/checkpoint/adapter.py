@@ -14,17 +14,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from configs.errors import BadFile
 from gpu.checkpoint.match import FLOATS, LAYOUTS, SHOWN
 from gpu.checkpoint.origin import seems
 from gpu.checkpoint.tensors import TensorFile, open_tensors
 
-if TYPE_CHECKING:
-    import torch
-
-PREFIXES = ("diffusion_model.", "model.diffusion_model.", "transformer.", "lora_unet_",
+PREFIXES = ("diffusion_model_", "model_diffusion_model_", "transformer_", "lora_unet_",
             "lora_transformer_", "lycoris_", "")  # fmt: skip
 ROLES = {
     ".lora_A.weight": "down", ".lora_A.default.weight": "down", ".lora_down.weight": "down",
@@ -64,8 +62,9 @@ class Adapter:
     changes: list[Change]
 
     def factors(self, change: Change, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a change of two keys as float32 (rank, in) and (out, rank), the scale in it."""
-        down, up = (self.file.read(key, device).float().flatten(1) for key in change.keys)
+        """Return a change of a matrix as float32 (rank, in) and (out, rank), the scale in it."""
+        down, *more = (self.file.read(key, device).float().flatten(1) for key in change.keys)
+        up = more[0] if more else torch.eye(len(down), device=device)
         return down, up.chunk(change.parts)[change.part] * change.scale
 
     def whole(self, change: Change, device: str) -> torch.Tensor:
@@ -130,17 +129,19 @@ class _Reader:
 
     def changes(self) -> Iterator[Change]:
         told = _told(self.file.path)
-        seen: dict[str, str] = {}
+        seen: dict[str, Change] = {}
         for stem, keys in self._layers().items():
             for change in self._of_layer(stem, keys, told):
-                key = change.keys[0]
-                if seen.setdefault(change.target, key) == key:
+                first = seen.setdefault(change.target, change)
+                if first is change:
                     yield change
-                else:
-                    self._wrong(key, f"changes {change.target}, as {seen[change.target]!r} does")
+                elif not self._same(first, change):
+                    self._wrong(
+                        change.keys[0], f"changes {change.target} unlike {first.keys[0]!r} does"
+                    )
 
     def _layers(self) -> dict[str, dict[str, str]]:
-        """Return the keys of each layer, by its name and by their roles."""
+        """Return the keys of each layer, by its name with underscores only and by their roles."""
         layers: dict[str, dict[str, str]] = {}
         for key, entry in self.file.entries.items():
             end = next((end for end in ROLES if key.endswith(end)), "")
@@ -149,7 +150,7 @@ class _Reader:
             elif entry.dtype not in FLOATS:
                 self._wrong(key, f"is stored as {entry.dtype}, expected BF16, F16 or F32")
             else:
-                layers.setdefault(key.removesuffix(end), {})[ROLES[end]] = key
+                layers.setdefault(_flat(key.removesuffix(end)), {})[ROLES[end]] = key
         return layers
 
     def _of_layer(self, stem: str, keys: Keys, told: Mapping[str, object]) -> Iterator[Change]:
@@ -218,10 +219,19 @@ class _Reader:
     def _found(self, stem: str, leaf: str) -> tuple[str, ...]:
         """Return the parameters of a layer, whatever its trainer puts before its name."""
         for prefix in PREFIXES:
-            name = _flat(stem.removeprefix(prefix)) + leaf
+            name = stem.removeprefix(prefix) + leaf
             if stem.startswith(prefix) and name in self.parameters:
                 return self.parameters[name]
         return ()
+
+    def _same(self, first: Change, second: Change) -> bool:
+        """Return whether a layer's second name holds its first one's numbers, as some files do.
+
+        Z-Image's q, k and v are written both fused and apart (diffusers issue 13203).
+        """
+        file = Adapter(self.file, [])
+        one, two = (file.whole(change, "cpu") for change in (first, second))
+        return bool((one - two).abs().max() <= 0.02 * one.abs().max())  # bfloat16 rounds by 0.4 %
 
     def _wrong(self, key: str, problem: str) -> None:
         self.problems.append(f"key {key!r} {problem}")
@@ -243,7 +253,7 @@ def _told(path: Path) -> dict[str, object]:
         words = (file.metadata() or {}).get("lora_adapter_metadata", "{}")
     try:
         told = {name.removeprefix("transformer."): v for name, v in json.loads(words).items()}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise BadFile(f"{path}: has broken metadata: {error}; save it again") from None
     if told.get("alpha_pattern"):
         raise BadFile(f"{path}: has an alpha_pattern, which is not read; save it with .alpha keys")

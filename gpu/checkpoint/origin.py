@@ -20,7 +20,13 @@ FAMILIES = (
 WIDTHS = {1536: "Wan 1.3B", 3072: "Wan 2.2 5B", 5120: "Wan 14B", 3840: "Z-Image", 2304: "Lumina 2"}
 """How many numbers a token is, of models of the families of which there are several."""
 SEVERAL = ("Wan", "Z-Image or Lumina 2")
-TEXT = ("lora_te", "text_encoder", "text_encoders", "conditioner")
+ADVICE = {
+    ("lora_te", "text_encoder"): "it changes the text encoder too, which is left as it is here",
+    (".lokr_", ".hada_"): "it is a LoKr or LoHa: export it as a LoRA",
+    (".dora_scale", ".lora_magnitude_vector"): "it is a DoRA: export it as a LoRA",
+    ("base_model.model.",): "its scale is in adapter_config.json: save it with save_lora_weights",
+}
+"""What parts of keys say of a file of the right family."""
 
 
 def seems(shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -29,19 +35,17 @@ def seems(shapes: Mapping[str, tuple[int, ...]]) -> str:
     Args:
         shapes: of the file's tensors, by key.
     """
-    if any(key.startswith(TEXT) for key in shapes):
-        return "; it was trained on the text encoder too, which keeps its own weights here"
-    if any(".lokr_" in key or ".hada_" in key for key in shapes):
-        return "; it is a LoKr or LoHa: export it as a LoRA"
-    if any(key.endswith((".dora_scale", ".lora_magnitude_vector")) for key in shapes):
-        return "; it is a DoRA: export it as a LoRA"
-    if any(key.startswith("base_model.model.") for key in shapes):
-        return "; its scale is in PEFT's adapter_config.json: save it with save_lora_weights"
     flat = {key.replace(".", "_"): shape for key, shape in shapes.items()}
     family = next((made for part, made in FAMILIES if any(part in key for key in flat)), "")
+    if family in ("", *SEVERAL):
+        for parts, advice in ADVICE.items():
+            if any(part in key for part in parts for key in shapes):
+                return f"; {advice}"
     if family in SEVERAL:
         inputs = {shape[1] for key, shape in flat.items() if len(shape) == 2 and _looks(key)}
         family = next((WIDTHS[width] for width in sorted(inputs) if width in WIDTHS), family)
+    if family.startswith("Wan") and any("k_img" in key for key in flat):
+        family += " image-to-video"
     return f"; it seems made for {family}" if family else ""
 
 
