@@ -17,10 +17,15 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from tests.manifest import entries, manifest
 from tests.test_checkpoint_load import UMT5, WAN, WAN_22_VAE, WAN_VAE, Z_IMAGE, load, wan, z_image
 
 CLOSE = 1e-5
 """Largest difference, of the reference's standard deviation."""
+
+
+VAE = {"dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_scales": [],
+       "temperal_downsample": [False, True, True]}  # fmt: skip
 
 
 def attend(q, k, v, **_):
@@ -94,18 +99,45 @@ def test_wans_transformer(wans, tmp_path):
 )  # fmt: skip
 def test_wans_autoencoders(wans, part, sizes, config, tmp_path):
     """Five frames there, and two latent frames back."""
-    theirs, weights = filled(
-        wans(part).WanVAE_(
-            dim_mult=[1, 2, 4, 4], num_res_blocks=2, attn_scales=[],
-            temperal_downsample=[False, True, True], **sizes,
-        )
-    )  # fmt: skip
+    theirs, weights = filled(wans(part).WanVAE_(**VAE, **sizes))
     ours = load(weights, tmp_path / "vae.pth", "AutoencoderKLWan", config)
     clip = torch.rand(1, 3, 5, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
     plain = [torch.zeros(sizes["z_dim"]), torch.ones(sizes["z_dim"])]
     latents = theirs.encode(clip, plain)
     assert apart(ours.encode(clip).latent_dist.mean, latents) < CLOSE
     assert apart(ours.decode(latents).sample, theirs.decode(latents, plain).clamp(-1, 1)) < CLOSE
+
+
+def wan_of(size):
+    heads = size["dim"] // 128
+    return {"model_type": "t2v", "in_dim": size["channels_in"], "out_dim": size["channels_out"],
+            "dim": size["dim"], "ffn_dim": size["ffn"], "num_layers": size["layers"],
+            "num_heads": heads}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "part", "kind", "options"),
+    [
+        ("wan2.1_t2v_1.3b", "model", "WanModel", wan_of),
+        ("wan2.1_t2v_14b", "model", "WanModel", wan_of),
+        ("wan2.2_i2v_a14b", "model", "WanModel", wan_of),
+        ("wan2.2_ti2v_5b", "model", "WanModel", wan_of),
+        ("wan_2.1_vae", "vae2_1", "WanVAE_", lambda _: {"dim": 96, "z_dim": 16, **VAE}),
+        ("wan2.2_vae", "vae2_2", "WanVAE_",
+         lambda _: {"dim": 160, "dec_dim": 256, "z_dim": 48, **VAE}),
+        ("wan_umt5_xxl", "t5", "T5Encoder", lambda size: {
+            "vocab": size["vocab"], "dim": size["dim"], "dim_attn": size["attn"],
+            "dim_ffn": size["ffn"], "num_heads": size["heads"], "num_layers": size["layers"],
+            "num_buckets": size["buckets"], "shared_pos": False}),
+    ],
+)  # fmt: skip
+def test_the_manifests_are_wans_own_modules(wans, name, part, kind, options):
+    """Every key and shape at full size, on the meta device."""
+    with torch.device("meta"):
+        module = getattr(wans(part), kind)(**options(manifest(name)["sizes"]))
+    theirs = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    assert {key: shape for key, (_, shape) in entries(name).items()} == theirs
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -141,7 +141,10 @@ def match(
 def _said(file: TensorFile, class_name: str, layout: Layout, problems: list[str]) -> str:
     more = len(problems) - SHOWN
     shown = "; ".join(sorted(problems)[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-    return f"{file.path}: does not fit {class_name} in {layout.name} names: {shown}"
+    return (
+        f"{file.path}: does not fit {class_name} in {layout.name} names: {shown}. Download it "
+        "again, or name the file of this very model"
+    )
 
 
 def _weights(
@@ -197,7 +200,10 @@ def _misfits(piece: Piece, scale: Entry | None, reshape: bool) -> Iterator[str]:
         yield f"key {key!r} has shape {list(entry.shape)}, expected {list(expected)}"
     if entry.dtype != "I8" if piece.tiled else entry.dtype not in FLOATS | FP8 | GGUF:
         allowed = "I8" if piece.tiled else "BF16, F16, F32, F8_E4M3 or a GGUF format"
-        yield f"key {key!r} is stored as {entry.dtype}, expected {allowed}"
+        yield (
+            f"key {key!r} is stored as {entry.dtype}, expected {allowed}: "
+            "use the model's bf16 or fp8 file"
+        )
     if piece.tiled and piece.parts > 1:
         yield f"key {key!r} is int8 in tiles, expected floats: its rows are {piece.parts} layers"
     if not piece.scale:
