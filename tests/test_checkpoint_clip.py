@@ -137,3 +137,24 @@ def test_a_clip_is_what_diffusers_own_converters_make(name, own, tmp_path):
     ours, theirs = draw(pipe, guidance_scale=2.0), draw(other, guidance_scale=2.0)
     assert np.abs(ours - theirs).max() < 1e-3
     assert theirs.std() > 0.001
+
+
+def test_text_to_video_needs_no_picture(own, tmp_path):
+    """Wan 2.1's text-to-video models, through the pipeline that takes none."""
+    networks = {
+        "transformer": tensors("wan2.1_t2v_1.3b", text=40, channels_out=16),
+        "text_encoder": tensors("umt5_xxl", vocab=1600),
+        "vae": tensors("wan_2.1_vae"),
+    }
+    configs = small(
+        "wan2.1-t2v-1.3b", tmp_path, text_encoder=TEXT, vae=WAN_VAE,
+        transformer={**TRANSFORMER, "out_channels": 16},
+    )  # fmt: skip
+    files = Files(configs, comfy(tmp_path, networks))
+    pipe = load(own, files, "WanPipeline", dtype="bfloat16", device="cpu")
+    clip = pipe(
+        prompt="a red mug", negative_prompt="", height=64, width=64, num_frames=5,
+        num_inference_steps=2, output_type="np", generator=torch.Generator().manual_seed(3),
+    )  # fmt: skip
+    assert clip.frames.shape == (1, 5, 64, 64, 3)
+    assert np.isfinite(clip.frames).all()
