@@ -89,10 +89,21 @@ def _put_on(network: Any, loras: list[LoraFile], undo: contextlib.ExitStack) -> 
             else:
                 diff = adapter.whole(change, network.device) * lora.weight
                 diffs[change.target] = diffs.get(change.target, 0) + diff
+    undo.callback(_settle, network)  # the last that is undone
     for layer, extra in extras.items():
         undo.callback(network.get_submodule(layer).register_forward_hook(extra).remove)
     for name, diff in diffs.items():
         _swap(network.get_parameter(name), diff, undo)
+    _settle(network)
+
+
+def _settle(network: nn.Module) -> None:
+    """Make compiled blocks and group offload see changed hooks and parameters: they keep copies."""
+    from diffusers.hooks.group_offloading import _maybe_remove_and_reapply_group_offloading
+
+    if any(layer._compiled_call_impl is not None for layer in network.modules()):
+        torch.compiler.reset()  # no guard watches hooks (skip_nnmodule_hook_guards)
+    _maybe_remove_and_reapply_group_offloading(network)  # as diffusers' own LoRA loader does
 
 
 def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:

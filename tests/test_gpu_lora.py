@@ -237,6 +237,36 @@ def test_packed_weights_wear_adapters_as_plain_ones_do(pipe, tmp_path):
     torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("offload", ["leaf_level", "block_level"])
+def test_offloaded_groups_wear_adapters_too(offload, pipe, tmp_path):
+    """Layers that wait in main memory come with their change, and leave without it."""
+    made, path = pipe("Wan"), tmp_path / "a.safetensors"
+    added = write(path, "Wan LightX2V", made.transformer, diffs=DIFFS)
+    base, expected = see(made.transformer), merged(made.transformer, (1.0, added))
+    made.transformer.enable_group_offload(
+        onload_device=torch.device("cpu"), offload_type=offload, num_blocks_per_group=1
+    )
+    see(made.transformer)
+    wear(made, (on(path),))
+    torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+    wear(made, ())
+    assert torch.equal(see(made.transformer), base)
+
+
+@pytest.mark.slow
+def test_compiled_blocks_wear_adapters_too(pipe, tmp_path):
+    """What was compiled before has no hooks in it, and no guard that would tell."""
+    made, path = pipe("Wan"), tmp_path / "a.safetensors"
+    added = write(path, "Wan LightX2V", made.transformer, diffs=DIFFS)
+    expected = merged(made.transformer, (1.0, added))
+    made.transformer.compile_repeated_blocks(backend="eager")
+    base = see(made.transformer)
+    wear(made, (on(path),))
+    torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+    wear(made, ())
+    torch.testing.assert_close(see(made.transformer), base, rtol=0, atol=0)
+
+
 def wider(key, tensor):
     return {key: torch.zeros(4, 5120)} if key.endswith("self_attn.q.lora_A.weight") else {}
 
