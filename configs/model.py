@@ -15,7 +15,6 @@ Amount = Annotated[float, Field(ge=0)]
 Size = tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
 
 
-SEGMENT = r"[A-Za-z0-9_(+-][A-Za-z0-9_ .()+-]*"
 WeightFile = Annotated[
     str,
     StringConstraints(
@@ -177,6 +176,21 @@ class Model(Declaration):
 class Profile(Declaration):
     """What a device runs."""
 
+Attention = Literal[
+    "native",
+    "_native_cudnn",
+    "_native_efficient",
+    "_native_flash",
+    "_native_math",
+    "flex",
+    "flash",
+    "_flash_3",
+    "sage",
+    "xformers",
+]
+"""Backends of diffusers that download nothing; those after `flex` need a package of their own."""
+
+
     device: Literal["cpu", "cuda"]
     min_memory_gb: Amount = 0
     """A card with less than this does not take the profile by itself."""
@@ -190,3 +204,12 @@ class Profile(Declaration):
     settings: dict[str, Json] = {}
     """Settings for all campaigns run with this profile, nested or dotted."""
     note: Words = Words()
+    offload: Literal["auto", "none", "model", "group"] = "auto"
+    """Weights wait in main memory: `model` moves in one network at a time, `group` one layer at a
+    time; `auto` is `none` where the model's memory_gb fits. Changes no pixel."""
+    vae_tiling: bool = False
+    """The autoencoder works on tiles: less memory, other pixels at the seams."""
+    attention: Attention = "native"
+    """A backend of diffusers; another one gives other pixels."""
+    compile: bool = False
+    """Compile the transformer's blocks: a minute once, then faster steps; other pixels."""

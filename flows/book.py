@@ -85,6 +85,7 @@ class Book:
             self.store,
             self.resolved.library.models,
             budget_gb=self.resolved.profile.budget_gb,
+            offload=self.resolved.profile.offload,
             on_progress=self.watch.step,
             cancelled=cancelled,
         )

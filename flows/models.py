@@ -16,7 +16,7 @@ from configs.wording import unknown
 from flows.fetch import MANIFEST, changed, manifest
 from flows.resolve import device_for
 from gpu.checkpoint import assemble
-from gpu.device import pixels
+from gpu.device import fit_for, pixels
 from tasks.model import files_of, folder_of, spec_of
 
 
@@ -142,7 +142,7 @@ def warm(home: Home, profile: str) -> Iterator[Warmed]:
     weights = shared(row.budget_gb)
     for model_id in (row.picture, row.clip):
         model = library.models[model_id]
-        spec = spec_of(model, home, model_id, pixels(device, row.dtype))
+        spec = spec_of(model, home, model_id, pixels(device, row.dtype, fit_for(row)), row.offload)
         size = sum(path.stat().st_size for path in weight_files(model, home))
         import_libraries(model.pipeline)
         started = time.perf_counter()

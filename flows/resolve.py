@@ -34,7 +34,7 @@ from flows.facts import Facts, Picture, Resolved
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
 from flows.prompts import write_prompts
 from flows.shots import Shot, shots_of
-from gpu.device import Device, detect, pick_profile, pixels, read_cpu
+from gpu.device import Device, detect, fit_for, pick_profile, pixels, read_cpu
 from tasks.model import fingerprint, folder_of
 from tasks.photo import size_of
 from tasks.stages import STAGES
@@ -91,7 +91,7 @@ def resolve(
         vocabulary=_vocabulary({*models, row.picture, row.clip}, library),
         counters={library.models[model].folder: _counter(path) for model, path in folders.items()},
         shots=shots,
-        facts=_facts(home, loaded, hashes, today, pixels(device, row.dtype), prints),
+        facts=_facts(home, loaded, hashes, today, pixels(device, row.dtype, fit_for(row)), prints),
     )
     return _expanded(resolved, home)
 

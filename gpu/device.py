@@ -17,12 +17,17 @@ from typing import Literal
 
 from configs.errors import BadInput
 from configs.model import Profile
+from gpu.fit import ROOMY, Fit
 
 NVIDIA = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
 """Any of these means a driver; `/dev/dxg` is WSL2's."""
 
 GB = 1e9
 """Makers' gigabytes: a "24 GB" card reports 25.4e9 bytes, which is 23.7 GiB."""
+
+
+HEADROOM = 0.95
+"""Of a card's memory; CUDA itself takes half a gigabyte, a desktop as much again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +109,34 @@ def dtype_for(device: Device, dtype: str = "auto") -> str:
     return "bfloat16" if fast else "float32"
 
 
-def pixels(device: Device, dtype: str = "auto") -> dict[str, str]:
+def pixels(device: Device, dtype: str = "auto", fit: Fit = ROOMY) -> dict[str, str]:
     """Return the choices of a device that change pixels: a part of the content key."""
     return {
         "dtype": dtype_for(device, dtype),
         "quantisation": "none",
-        "attention": "native",
         "device": device.kind,
+        **fit.pixels,
     }
+
+
+def fit_for(profile: Profile) -> Fit:
+    """Return how a profile fits its models, but for the offload: see `offload_for`."""
+    return Fit(tiling=profile.vae_tiling, attention=profile.attention, compile=profile.compile)
+
+
+def offload_for(device: Device, wanted: str, memory_gb: float) -> str:
+    """Return how weights are offloaded: `auto` keeps a model on a device that has room for it.
+
+    Args:
+        device: a processor has no memory of its own to be short of.
+        wanted: as a profile says it.
+        memory_gb: what the model's weights and their work take together.
+    """
+    if device.kind == "cpu":
+        return "none"
+    if wanted == "auto":
+        return "none" if memory_gb <= HEADROOM * device.memory_gb else "model"
+    return wanted
 
 
 def use_allowed_cores() -> None:

@@ -19,15 +19,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpu import fit as fits
 from gpu import folder
 from gpu.checkpoint import assemble
 from gpu.checkpoint.assemble import Files
 from gpu.device import GB, use_allowed_cores
+from gpu.fit import ROOMY, Fallback, Fit
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 BYTES = {"bfloat16": 2, "float32": 4}
+
+Key = tuple[str, str, Fit, str]
+"""Fingerprint, number format, fit, device."""
 
 _LOADING = threading.Lock()
 """One load at a time: while modules are built without memory, accelerate patches torch itself for
@@ -47,11 +52,12 @@ class WeightsSpec:
     device: str
     files: Files | None = None
     """The networks' weights, where they are single files."""
+    fit: Fit = ROOMY
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What the cache tells weights apart by."""
-        return self.fingerprint, self.dtype, self.device
+        return self.fingerprint, self.dtype, self.fit, self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +95,15 @@ def import_libraries(pipeline: str) -> None:
 
 
 def load(spec: WeightsSpec) -> DiffusionPipeline:
-    """Return the pipeline of `spec`, loaded from its folder or files."""
+    """Return the pipeline of `spec`, loaded from its folder or files, and fitted."""
     use_allowed_cores()
+    place = spec.device if spec.fit.offload == "none" else "cpu"
     if spec.files:
-        return assemble.load(
-            spec.folder, spec.files, spec.pipeline, dtype=spec.dtype, device=spec.device
-        )
-    return folder.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=spec.device)
+        pipe = assemble.load(spec.folder, spec.files, spec.pipeline, dtype=spec.dtype, device=place)
+    else:
+        pipe = folder.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=place)
+    fits.apply(pipe, spec.fit, spec.device)
+    return pipe
 
 
 def weigh(spec: WeightsSpec) -> int:
@@ -124,8 +132,10 @@ class Weights:
         self.budget = budget_gb * GB
         self._load = load
         self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str, str], _Loaded] = OrderedDict()
+        self._held: OrderedDict[Key, _Loaded] = OrderedDict()
         self._stats = Stats()
+        self.learned: dict[tuple[Key, tuple[int, ...]], Fallback] = {}
+        """What ran, by weights and shape, where memory had run out: see `gpu.fit.fitted`."""
 
     @contextlib.contextmanager
     def lease(self, spec: WeightsSpec) -> Iterator[DiffusionPipeline]:

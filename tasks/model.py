@@ -16,7 +16,8 @@ from configs.errors import BadFile, BadPlan
 from configs.home import Home
 from configs.model import Model
 from gpu.checkpoint.assemble import ARCHITECTURES, Files, deciding
-from gpu.device import detect, peak_bytes, processor, threads
+from gpu.device import detect, offload_for, peak_bytes, processor, threads
+from gpu.fit import Fit
 from gpu.weights import WeightsSpec
 from tasks.stage import Cell, Progress, Studio
 
@@ -84,18 +85,23 @@ def fingerprint(model: Model, home: Home, hashes: FileHashes) -> str:
 
 def weights_spec(node: Node, studio: Studio) -> WeightsSpec:
     """Return the recipe of a node's weights."""
-    return spec_of(studio.models[str(node.notes["model"])], studio.home, node.model, node.pixels)
+    model = studio.models[str(node.notes["model"])]
+    return spec_of(model, studio.home, node.model, node.pixels, studio.offload)
 
 
-def spec_of(model: Model, home: Home, fingerprint: str, pixels: Mapping[str, str]) -> WeightsSpec:
+def spec_of(
+    model: Model, home: Home, fingerprint: str, pixels: Mapping[str, str], offload: str
+) -> WeightsSpec:
     """Return the recipe of a model's weights.
 
     Args:
         model: which one.
         home: where its files lie.
         fingerprint: tells it from others.
-        pixels: number format and device, as the content key has them.
+        pixels: number format, device and whatever else of the fit the content key has.
+        offload: as the profile says it.
     """
+    device = detect() if pixels["device"] == "cuda" else processor()
     return WeightsSpec(
         folder=folder_of(model, home),
         pipeline=model.pipeline,
@@ -103,6 +109,7 @@ def spec_of(model: Model, home: Home, fingerprint: str, pixels: Mapping[str, str
         dtype=pixels["dtype"],
         device=pixels["device"],
         files=files_of(model, home),
+        fit=Fit.of(pixels, offload_for(device, offload, model.memory_gb)),
     )
 
 

@@ -117,6 +117,8 @@ class Studio:
     budget_gb: float = 4.0
     on_progress: Callable[[Progress], None] = lambda _: None
     cancelled: Callable[[], bool] = lambda: False
+    offload: str = "auto"
+    """The profile's: it changes no pixel, so no key says it."""
     seen: dict[str, str] = field(default_factory=dict)
     """Fingerprints of this run's pictures and their shots: no two shots may look the same."""
 

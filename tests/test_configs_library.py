@@ -85,7 +85,8 @@ class TestShipped:
         for profile in shipped.profiles.values():
             assert shipped.models[profile.picture].makes == "picture"
             assert shipped.models[profile.clip].makes == "clip"
-            assert profile.budget_gb <= max(profile.min_memory_gb, 4)
+            if profile.offload != "group":  # whose weights wait in main memory
+                assert profile.budget_gb <= max(profile.min_memory_gb, 4)
 
     def test_the_default_profile_needs_nothing_but_the_package(self, shipped):
         """No GPU, no download."""

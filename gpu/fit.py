@@ -1,0 +1,206 @@
+"""How a pipeline is fitted into a device: what is moved out of its memory, and what is traded.
+
+Moving weights changes no pixel; tiling, another attention or compiled blocks do. Where memory runs
+out, the neutral ways are tried first. Knows nothing of pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from configs.errors import BadInput, StageFailed
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+    from gpu.weights import Weights, WeightsSpec
+
+T = TypeVar("T")
+
+OFFLOADS = ("none", "model", "group")
+"""From fastest to smallest: all weights on the device, one network at a time, one layer at a time.
+Of the same request on one kind of device they give the same bytes."""
+
+TRANSFORMERS = ("transformer", "transformer_2")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The choices; the defaults are what a device with room for everything uses."""
+
+    offload: str = "none"
+    """One of OFFLOADS. Changes no pixel."""
+    tiling: bool = False
+    """The autoencoder works on tiles, whose edges are blended."""
+    attention: str = "native"
+    """One of `configs.model.Attention`."""
+    compile: bool = False
+    """The transformer's repeated blocks are compiled: kernels that round in another order."""
+
+    @classmethod
+    def of(cls, pixels: Mapping[str, str], offload: str) -> Fit:
+        """Return the fit that a content key says, with an offload, of which keys say nothing."""
+        return cls(
+            offload,
+            pixels.get("vae") == "tiled",
+            pixels.get("attention", "native"),
+            pixels.get("blocks") == "compiled",
+        )
+
+    @property
+    def pixels(self) -> dict[str, str]:
+        """What of it changes pixels: a part of the content key.
+
+        What is off is left out, so that keys from before there was a choice still stand.
+        """
+        told = {"attention": self.attention}
+        if self.tiling:
+            told["vae"] = "tiled"
+        if self.compile:
+            told["blocks"] = "compiled"
+        return told
+
+    def smaller(self) -> Iterator[Fit]:
+        """Yield what needs less memory: first what changes no pixel, then what does."""
+        for offload in OFFLOADS[OFFLOADS.index(self.offload) + 1 :]:
+            yield replace(self, offload=offload)
+        if not self.tiling:
+            yield replace(self, offload=OFFLOADS[-1], tiling=True)
+
+    def __str__(self) -> str:
+        parts = [f"offload {self.offload}", *(f"{k} {v}" for k, v in self.pixels.items())]
+        return ", ".join(parts)
+
+
+ROOMY = Fit()
+"""For a device with room for everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What ran in place of what was asked for, and why."""
+
+    asked: Fit
+    ran: Fit
+    reason: str
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether the result belongs under another content key."""
+        return self.asked.pixels != self.ran.pixels
+
+    def __str__(self) -> str:
+        return f"{self.asked} -> {self.ran}: {self.reason}"
+
+
+def apply(pipe: DiffusionPipeline, fit: Fit, device: str) -> None:
+    """Fit a pipeline, whose weights are in main memory where they are to be offloaded.
+
+    Raises:
+        BadInput: where the attention backend does not work on this machine.
+    """
+    for network in (getattr(pipe, name, None) for name in TRANSFORMERS):
+        if network is not None:
+            _attend(network, fit.attention)
+            if fit.compile:
+                network.compile_repeated_blocks()
+    if fit.tiling:
+        pipe.vae.enable_tiling()
+    if fit.offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif fit.offload == "group":
+        _offload_groups(pipe, device)
+
+
+def _attend(network: Any, backend: str) -> None:  # noqa: ANN401  (diffusers' own)
+    """Choose a backend, even the default: diffusers lets new models inherit the last chosen."""
+    from gpu.folder import quiet
+
+    try:
+        with quiet():
+            network.set_attention_backend(backend)
+    except (ImportError, RuntimeError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise BadInput(
+            f"attention {backend} does not work here ({said}); write `attention: native` in the "
+            "profile"
+        ) from error
+
+
+def _offload_groups(pipe: DiffusionPipeline, device: str) -> None:
+    """Bring in layer by layer; on a card the next one comes while this one works.
+
+    The autoencoder stays: it is small, and runs its layers once for each group of frames.
+    """
+    import torch
+
+    stream = device == "cuda"
+    pipe.enable_group_offload(
+        onload_device=torch.device(device),
+        offload_type="leaf_level",
+        use_stream=stream,
+        low_cpu_mem_usage=stream,  # pins a layer when it is needed, not all weights twice
+        exclude_modules=["vae"],
+    )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or main memory, had no more room."""
+    import torch
+
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in FULL)
+    )
+
+
+FULL = ("can't allocate memory", "STATUS_ALLOC_FAILED", "CUDA out of memory")
+"""In messages of plain RuntimeErrors: torch's allocator of main memory, cuDNN's and cuBLAS's."""
+
+
+def fitted(
+    spec: WeightsSpec,
+    weights: Weights,
+    shape: tuple[int, ...],
+    work: Callable[[DiffusionPipeline], T],
+    on_fallback: Callable[[Fallback], None],
+) -> T:
+    """Return what `work` gives of the leased pipeline, in less memory where it must.
+
+    What fitted is remembered with the cache, by shape: a week runs out of memory once, not for
+    each shot.
+
+    Args:
+        spec: the weights, and the fit asked for.
+        weights: the cache to lease from.
+        shape: sides, and frames: what the memory needed depends on.
+        work: is done anew from its beginning where memory ran out.
+        on_fallback: told what ran, where that is not what was asked for.
+
+    Raises:
+        StageFailed: where even the smallest fit runs out of memory.
+    """
+    learned = weights.learned.get((spec.key, shape))
+    ways = [learned.ran] if learned else [spec.fit]
+    ways += ways[0].smaller()
+    reason = learned.reason if learned else ""
+    for fit in ways:
+        try:
+            with weights.lease(replace(spec, fit=fit)) as pipe:
+                made = work(pipe)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = f"out of memory: {str(error).splitlines()[0][:160]}"
+        else:
+            if fit != spec.fit:
+                weights.learned[spec.key, shape] = Fallback(spec.fit, fit, reason)
+                on_fallback(weights.learned[spec.key, shape])
+            return made
+        weights.release_all()  # out here: the error's traceback held what the work had made
+    size = "x".join(map(str, shape))
+    raise StageFailed(
+        f"{size} does not fit into the device's memory, even with {ways[-1]} ({reason}); "
+        "take a smaller size or profile"
+    )
