@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gpu.mini.train.image_vae import new_vae
-from gpu.mini.train.pack import VOCABULARY, pack
+from gpu.mini.train.pack import MINI, pack
 
 WEIGHTS = Path(__file__).parents[1] / "gpu" / "mini" / "weights"
 
@@ -24,7 +24,9 @@ def test_the_polished_autoencoder_is_packed(tmp_path: Path) -> None:
     assert pack(tmp_path / "work", tmp_path / "out") <= 48 * 2**20
     packed = load_file(tmp_path / "out/image/vae/diffusion_pytorch_model.safetensors")
     assert torch.equal(packed["decoder.conv_in.weight"], vae.decoder.conv_in.weight.bfloat16())
-    assert (tmp_path / "out" / "video" / "vocabulary.json").read_bytes() == VOCABULARY.read_bytes()
+    assert (tmp_path / "out" / "video" / "vocabulary.json").read_bytes() == (
+        MINI / "vocabulary.json"
+    ).read_bytes()
     kept = "transformer/config.json"
     assert (tmp_path / "out" / "image" / kept).read_bytes() == (
         WEIGHTS / "image" / kept

@@ -1,15 +1,17 @@
 """Puts trained parts together as shipped: ``python -m gpu.mini.train.pack WORK OUT``.
 
-The transformers' pipelines with the polished autoencoders in bf16 and the vocabulary beside them.
+The transformers' pipelines with the polished autoencoders in bf16, and the tokenizer and the
+vocabulary as they lie in the source. Where they were trained is nobody's business: paths go.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
 import torch
 
-VOCABULARY = Path(__file__).parents[1] / "vocabulary.json"
+MINI = Path(__file__).parents[1]
 
 
 def pack(work: Path, out: Path) -> int:
@@ -25,7 +27,12 @@ def pack(work: Path, out: Path) -> int:
         polished = work / "polished" / f"{name}_vae"
         if polished.exists():
             kind.from_pretrained(polished).to(torch.bfloat16).save_pretrained(out / name / "vae")
-        shutil.copy(VOCABULARY, out / name)
+        shutil.copy(MINI / "vocabulary.json", out / name)
+        shutil.copytree(MINI / "tokenizer", out / name / "tokenizer", dirs_exist_ok=True)
+    for config in out.rglob("config.json"):
+        told = json.loads(config.read_text(encoding="utf-8"))
+        told.pop("_name_or_path", None)
+        config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return sum(file.stat().st_size for file in out.rglob("*.safetensors"))
 
 
