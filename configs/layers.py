@@ -20,7 +20,7 @@ from configs.marks import Marks, Place
 from configs.matrix import holds, meaning
 from configs.pipeline import Pipeline
 from configs.settings import Settings
-from configs.wording import MOST_TOLD, sentence, unknown
+from configs.wording import MOST_TOLD, problems, unknown
 
 if TYPE_CHECKING:
     from configs.load import Loaded
@@ -207,6 +207,9 @@ class Reader:
                 if full in lines:
                     raise ValueError(f"is set on line {lines[full]} already")
                 checked = self._checked(kind, name, value)
+            except ValidationError as error:
+                annotation = KINDS[kind].model_fields[name].annotation
+                self.errors += problems(error, annotation, marks, place)
             except ValueError as error:
                 self.errors.append(marks.bad(place, str(error)))
             else:
@@ -217,10 +220,7 @@ class Reader:
 
     def _checked(self, kind: str, name: str, value: Json) -> Json:
         """Return the value as its field's type; ValueError says what is wrong with it."""
-        try:
-            checked: Json = getattr(KINDS[kind].model_validate({name: value}), name)
-        except ValidationError as error:
-            raise ValueError(sentence(error.errors(include_url=False), value)) from None
+        checked: Json = getattr(KINDS[kind].model_validate({name: value}), name)
         if name == "model" and checked is not None:
             makes = "clip" if kind == "animate" else "picture"
             fitting = self.library.making(makes)

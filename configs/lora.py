@@ -9,13 +9,14 @@ from pydantic import Field, StringConstraints
 from configs.base import Declaration
 
 SEGMENT = r"[A-Za-z0-9_(+-][A-Za-z0-9_ .()+-]*"
+LORA_FILE = rf"^({SEGMENT}/)*{SEGMENT}\.safetensors$"
 Expert = Literal["both", "high-noise", "low-noise"]
 
 
 class Lora(Declaration):
     """One adapter over a model: `{file: brand.safetensors, weight: 0.8}`."""
 
-    file: Annotated[str, StringConstraints(pattern=rf"^({SEGMENT}/)*{SEGMENT}\.safetensors$")]
+    file: Annotated[str, StringConstraints(pattern=LORA_FILE)]
     """A path inside the home's `models/loras/`."""
     weight: Annotated[float, Field(ge=-4, le=4)] = 1.0
     """How much of it: 1 as it was trained, 0 none."""

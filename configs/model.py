@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, StringConstraints, model_validator
 
 from configs.base import Aspect, Declaration, Json, Slug, Words
+from configs.lora import SEGMENT, Loras
 
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
@@ -95,6 +96,8 @@ class Model(Declaration):
     """
     files: Files | None = None
     """The networks' weights, where they are single files; else all is in `folder`."""
+    loras: Loras = ()
+    """Adapters that belong to the model, such as those that teach it to need four steps."""
     shipped: bool = False
     source: Source | None = None
     """Where `folder` can be downloaded from."""
@@ -173,9 +176,6 @@ class Model(Declaration):
         return "shipped models have no `files`" if self.shipped else ""
 
 
-class Profile(Declaration):
-    """What a device runs."""
-
 Attention = Literal[
     "native",
     "_native_cudnn",
@@ -191,6 +191,9 @@ Attention = Literal[
 """Backends of diffusers that download nothing; those after `flex` need a package of their own."""
 
 
+class Profile(Declaration):
+    """What a device runs."""
+
     device: Literal["cpu", "cuda"]
     min_memory_gb: Amount = 0
     """A card with less than this does not take the profile by itself."""
@@ -201,9 +204,6 @@ Attention = Literal[
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     budget_gb: Annotated[float, Field(gt=0)]
     """Loaded weights above this are evicted, least recently used first."""
-    settings: dict[str, Json] = {}
-    """Settings for all campaigns run with this profile, nested or dotted."""
-    note: Words = Words()
     offload: Literal["auto", "none", "model", "group"] = "auto"
     """Weights wait in main memory: `model` moves in one network at a time, `group` one layer at a
     time; `auto` is `none` where the model's memory_gb fits. Changes no pixel."""
@@ -213,3 +213,6 @@ Attention = Literal[
     """A backend of diffusers; another one gives other pixels."""
     compile: bool = False
     """Compile the transformer's blocks: a minute once, then faster steps; other pixels."""
+    settings: dict[str, Json] = {}
+    """Settings for all campaigns run with this profile, nested or dotted."""
+    note: Words = Words()

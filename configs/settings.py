@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from configs.base import Declaration, Fraction
+from configs.lora import Loras
 
 Move = Literal[
     "push-in",
@@ -52,6 +53,8 @@ class Keyframe(Declaration):
     """Left out: the shot's own."""
     negative: str = ""
     """What the picture must not show; only for models that use guidance."""
+    loras: Loras = ()
+    """Adapters over the model, e.g. `[{file: brand.safetensors, weight: 0.8}]`, all at once."""
 
 
 class Animate(Declaration):
@@ -69,6 +72,8 @@ class Animate(Declaration):
     """Left out: the model's own; 1 and below is off."""
     seed: Seed | None = None
     """Left out: the shot's own."""
+    loras: Loras = ()
+    """Adapters over the model, e.g. `[{file: brand.safetensors, weight: 0.8}]`, all at once."""
 
 
 class Watermark(Declaration):

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from configs.base import SLUG, Declaration, Json
 from configs.campaign import COLOUR, LOCALE
 from configs.errors import BadField
+from configs.lora import LORA_FILE
 from configs.marks import Marks, Part, Place
 from configs.model import FOLDER
 
@@ -31,6 +32,7 @@ _PATTERNS = {
     LOCALE: "language and territory, `zh_CN`",
     FOLDER: "a folder inside models/, letters, digits, `.`, `_` and `-`",
     COLOUR: "`#RRGGBB` or a colour's name",
+    LORA_FILE: "a .safetensors file inside models/loras/",
 }
 _WANTED = {
     "string_type": "text (in quotes where it looks like a number)",
@@ -79,9 +81,19 @@ def short(value: object) -> str:
 
 
 def problems(
-    error: ValidationError, declaration: type[Declaration], marks: Marks, at: Place = ()
+    error: ValidationError,
+    declaration: Any,  # noqa: ANN401  (annotations have no common type)
+    marks: Marks,
+    at: Place = (),
 ) -> list[BadField]:
-    """Return what pydantic found wrong with the values under `at`, each at its own place."""
+    """Return what pydantic found wrong with the values under `at`, each at its own place.
+
+    Args:
+        error: pydantic's.
+        declaration: the class, or the annotation, of the value at `at`.
+        marks: of the file.
+        at: path to the value.
+    """
     found = _by_place(error, marks, at)
     made: list[BadField] = []
     strangers = {path for path, errors in found.items() if errors[0]["type"] == "extra_forbidden"}
@@ -158,9 +170,9 @@ def _words(error: ErrorDetails) -> list[str]:
     return re.findall(r"'([^']*)'", expected)
 
 
-def keys_at(declaration: type[Declaration], path: Place) -> list[str]:
+def keys_at(declaration: Any, path: Place) -> list[str]:  # noqa: ANN401
     """Return the keys that may stand in the mapping at `path`, in the order of declaration."""
-    kinds: list[Any] = [declaration]
+    kinds = _branches(declaration)
     for part in path:
         kinds = [inner for kind in kinds for inner in _inside(kind, part)]
     return [

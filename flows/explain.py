@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from pydantic_core import to_jsonable_python
+
 from configs.errors import BadInput
 from configs.wording import unknown
 from flows.facts import Resolved
@@ -35,4 +37,4 @@ def explain(resolved: Resolved, shot: str, field: str) -> str:
 
 
 def _said(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(to_jsonable_python(value), ensure_ascii=False)

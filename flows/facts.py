@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from catalogs.node import Address, InputFile
 from configs.base import Json
@@ -70,6 +70,8 @@ class Facts:
     """Medians of what was recorded, by kind of stage and model fingerprint."""
     expansions: Mapping[str, str]
     """What a language model made of the prompts, by the key of what it was asked."""
+    loras: Mapping[str, InputFile] = field(default_factory=dict)
+    """The adapters that models or shots name, by their path in `models/loras/`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,7 @@ class _Walk:
             delivery_id=delivery,
             model=model,
             files=self.loom.facts.logos,
+            loras=self.loom.facts.loras,
         )
 
     def first(

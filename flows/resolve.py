@@ -32,6 +32,7 @@ from configs.vocabulary import Vocabulary, load_vocabulary
 from configs.wording import unknown
 from flows.facts import Facts, Picture, Resolved
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
+from flows.loras import find_loras
 from flows.prompts import write_prompts
 from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, fit_for, pick_profile, pixels, read_cpu
@@ -93,6 +94,8 @@ def resolve(
         shots=shots,
         facts=_facts(home, loaded, hashes, today, pixels(device, row.dtype, fit_for(row)), prints),
     )
+    loras = find_loras(resolved, models, home, hashes)
+    resolved = replace(resolved, facts=replace(resolved.facts, loras=loras))
     return _expanded(resolved, home)
 
 

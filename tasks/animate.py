@@ -13,6 +13,7 @@ from catalogs.node import Node
 from configs.errors import BadPlan
 from configs.model import Model
 from tasks.ffmpeg import write_clip
+from tasks.lora import open_worn, worn
 from tasks.model import check_model, facts, report, size_of, weights_spec
 from tasks.photo import adapt, open_photo
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
@@ -36,6 +37,7 @@ def decide(cell: Cell) -> Decision:
     guidance = model.guidance if settings.guidance is None else settings.guidance
     check_model(cell, model, "animate", steps, guidance)
     frames = _frames(cell, model, settings.seconds)
+    loras, files = worn(cell, model, settings.loras)
     return Decision(
         params={
             "prompt": cell.texts["prompt"],
@@ -48,7 +50,9 @@ def decide(cell: Cell) -> Decision:
             "seed": cell.seed if settings.seed is None else settings.seed,
             "max_tokens": model.max_tokens,
             "motion": settings.motion,
+            **loras,
         },
+        files=files,
         uses_model=True,
         gives={"clip": Photo(width, height, picture.focus, model.fps, frames)},
     )
@@ -86,7 +90,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     weights = shared(studio.budget_gb)
     for node in nodes:
         started, loaded = time.perf_counter(), weights.stats().seconds
-        params: dict[str, Any] = dict(node.params)
+        params: dict[str, Any] = dict(node.params) | {"loras": open_worn(node, studio)}
         fps, _ = params.pop("fps"), params.pop("motion")
         frames = animate(
             ClipRequest(

@@ -10,6 +10,7 @@ from typing import Any
 
 from catalogs.node import Node
 from configs.errors import BadPlan
+from tasks.lora import open_worn, worn
 from tasks.model import check_model, facts, report, size_of, weights_spec
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
@@ -32,6 +33,7 @@ def decide(cell: Cell) -> Decision:
             f"{cell.shot}: keyframe.negative: has no effect without guidance; leave it out"
         )
     focus = cell.product.focus
+    loras, files = worn(cell, model, settings.loras)
     return Decision(
         params={
             "prompt": cell.texts["prompt"],
@@ -42,7 +44,9 @@ def decide(cell: Cell) -> Decision:
             "guidance": guidance,
             "seed": cell.seed if settings.seed is None else settings.seed,
             "max_tokens": model.max_tokens,
+            **loras,
         },
+        files=files,
         uses_model=True,
         gives={"image": Photo(width, height, (focus.x, focus.y) if focus else (0.5, 0.5))},
     )
@@ -56,7 +60,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     weights = shared(studio.budget_gb)
     for node in nodes:
         started, loaded = time.perf_counter(), weights.stats().seconds
-        params: dict[str, Any] = dict(node.params)
+        params: dict[str, Any] = dict(node.params) | {"loras": open_worn(node, studio)}
         picture = draw(
             PictureRequest(spec=weights_spec(node, studio), **params),
             weights,

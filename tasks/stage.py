@@ -58,6 +58,8 @@ class Cell:
     """The picture or clip model this stage would use."""
     files: Mapping[str, InputFile] = field(default_factory=dict)
     """Hashed brand files by role: `logo`, `logo_on_dark`."""
+    loras: Mapping[str, InputFile] = field(default_factory=dict)
+    """Hashed adapters by their path in `models/loras/`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,19 +75,22 @@ STYLES = {
 """Prefix, layers as the file names them and as the network does, ends of the keys, and alpha."""
 
 
-def write(path, style, network, *, seed=0, rank=4, diffs=None, metadata=None, size=0.3):
+def write(path, style, network, *, seed=0, rank=4, diffs=None, metadata=None, parts=()):
     """Write the adapter of a style; returns what it adds to each parameter at weight 1.
 
-    Matrices are formed here as alpha / rank times B·A, which the reader never does.
+    `parts` are the beginnings of the layers that it is to have, if not all. Matrices are formed
+    here as alpha / rank times B·A, which the reader never does.
     """
     prefix, layers, (down_end, up_end), alpha = STYLES[style]
     random = torch.Generator().manual_seed(seed)
     tensors, added = {}, {}
     for theirs, ours in layers.items():
+        if parts and not theirs.startswith(tuple(parts)):
+            continue
         targets = [f"{name}.weight" for name in ((ours,) if isinstance(ours, str) else ours)]
         shape = network.get_parameter(targets[0]).shape
-        down = torch.randn(rank, shape[1], generator=random) * size
-        up = torch.randn(shape[0] * len(targets), rank, generator=random) * size
+        down = torch.randn(rank, shape[1], generator=random) * 0.3
+        up = torch.randn(shape[0] * len(targets), rank, generator=random) * 0.3
         tensors |= {prefix + theirs + down_end: down, prefix + theirs + up_end: up}
         if alpha:
             tensors[f"{prefix}{theirs}.alpha"] = torch.tensor(alpha)
@@ -95,7 +98,7 @@ def write(path, style, network, *, seed=0, rank=4, diffs=None, metadata=None, si
         added |= dict(zip(targets, whole.split(shape[0]), strict=True))
     for theirs, ours in (diffs or {}).items():
         shape = network.get_parameter(ours).shape
-        tensors[prefix + theirs] = torch.randn(shape, generator=random) * size
+        tensors[prefix + theirs] = torch.randn(shape, generator=random) * 0.3
         added[ours] = added.get(ours, 0) + tensors[prefix + theirs]
     save_file(tensors, path, metadata)
     return added

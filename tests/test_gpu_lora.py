@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,11 +15,15 @@ from diffusers import (
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from configs.errors import BadFile, BadInput
 from gpu.checkpoint.packed import Fp8Linear
+from gpu.image import PictureRequest, draw
 from gpu.lora import LoraFile, wear
+from gpu.video import ClipRequest, animate
+from gpu.weights import Weights
 from tests.lora_data import DIFFS, STYLES, write
 
 
@@ -235,6 +240,37 @@ def test_packed_weights_wear_adapters_as_plain_ones_do(pipe, tmp_path):
     made.transformer.set_submodule(name, Fp8Linear(layer, packed, None))
     wear(made, (on(path),))
     torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_picture_with_an_adapter_and_without_it_again(mini_picture, tmp_path):
+    """The model is loaded once; without the adapter the same bytes come as before it."""
+    request = PictureRequest(mini_picture, "red mug", 96, 64, steps=2, seed=7, max_tokens=128)
+    weights, path = Weights(1), tmp_path / "a.safetensors"
+    before = draw(request, weights).tobytes()
+    with weights.lease(mini_picture) as pipe:
+        write(path, "Z-Image kohya fused", pipe.transformer, parts=["layers"])
+    worn = replace(request, loras=(on(path),))
+    assert draw(worn, weights).tobytes() == draw(worn, Weights(1)).tobytes() != before
+    assert draw(request, weights).tobytes() == before
+    assert weights.stats().loads == 1
+
+
+def test_a_clip_with_an_adapter_and_without_it_again(tiny_clip, tmp_path):
+    """Likewise; and one that does not fit leaves the model as it was."""
+    picture = Image.linear_gradient("L").convert("RGB")
+    request = ClipRequest(
+        tiny_clip, picture, "orbit", 64, 64, frames=5, steps=2, seed=7, max_tokens=64
+    )
+    weights, path = Weights(1), tmp_path / "a.safetensors"
+    before = animate(request, weights)
+    with weights.lease(tiny_clip) as pipe:
+        write(path, "Wan LightX2V", pipe.transformer, diffs=DIFFS)
+    assert (animate(replace(request, loras=(on(path),)), weights) != before).any()
+    save_file({"double_blocks.0.img_attn.proj.lora_A.weight": torch.zeros(4, 4)}, path)
+    with pytest.raises(BadFile, match="seems made for FLUX"):
+        animate(replace(request, loras=(on(path, sha256="changed"),)), weights)
+    assert (animate(request, weights) == before).all()
+    assert weights.stats().loads == 1
 
 
 @pytest.mark.parametrize("offload", ["leaf_level", "block_level"])

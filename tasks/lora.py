@@ -1,0 +1,71 @@
+"""Adapters (LoRA) on their way from a setting to the card: found, keyed, opened.
+
+A model's own come first, then those of the settings. Each one's bytes, weight and place in the list
+are part of the key; a stage that wears none has the key it always had.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from catalogs.hashes import FileHashes, check
+from catalogs.node import InputFile, Node
+from configs.base import Json
+from configs.errors import BadFile
+from configs.home import Home
+from configs.lora import Lora, Loras
+from configs.model import Model
+from configs.wording import unknown
+from tasks.stage import Cell, Studio
+
+if TYPE_CHECKING:
+    from gpu.lora import LoraFile
+
+FOLDER = "models/loras"
+
+
+def find_lora(lora: Lora, home: Home, hashes: FileHashes) -> InputFile:
+    """Return an adapter's file in the home.
+
+    Raises:
+        BadFile: where it is missing, cut short, or leads outside.
+    """
+    root = home.inside(FOLDER)
+    path = home.inside(f"{FOLDER}/{lora.file}")
+    if not path.is_relative_to(root):
+        raise BadFile(f"{lora.file!r}: leads outside {root}; put the adapter inside it")
+    if not path.is_file():
+        known = [each.relative_to(root).as_posix() for each in root.rglob("*.safetensors")]
+        raise BadFile(f"{unknown('adapter', lora.file, sorted(known))}; they lie in {root}")
+    check(path)
+    return InputFile(hashes.of(path), f"{FOLDER}/{lora.file}")
+
+
+def worn(cell: Cell, model: Model, own: Loras) -> tuple[dict[str, Json], dict[str, InputFile]]:
+    """Return the params and files that a stage's decision takes from its adapters.
+
+    Args:
+        cell: of the stage.
+        model: that it draws with.
+        own: the adapters of its settings.
+    """
+    loras = (*model.loras, *own)
+    files = {_port(number): cell.loras[lora.file] for number, lora in enumerate(loras)}
+    told: list[Json] = [{"weight": lora.weight, "expert": lora.expert} for lora in loras]
+    return ({"loras": told} if told else {}), files
+
+
+def open_worn(node: Node, studio: Studio) -> tuple[LoraFile, ...]:
+    """Return the adapters that a node is drawn with."""
+    from gpu.lora import LoraFile
+
+    told = cast("list[dict[str, Any]]", node.params.get("loras", []))
+    files = [cast("InputFile", node.inputs[_port(number)]) for number in range(len(told))]
+    return tuple(
+        LoraFile(studio.home.inside(file.path), file.sha256, one["weight"], one["expert"])
+        for file, one in zip(files, told, strict=True)
+    )
+
+
+def _port(number: int) -> str:
+    return f"lora-{number + 1}"
