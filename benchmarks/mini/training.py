@@ -27,7 +27,7 @@ from gpu.mini.train.run import Clock, Part, cosine
 
 RATE: Final = 3e-3
 BATCH: Final = {"picture": 384, "motion": 192}
-SHARE: Final = 0.68
+SHARE: Final = 0.82
 """Of the time to train, the picture judge's part."""
 _LEFT, _RIGHT = (answers("light_side").index(side) for side in ("left", "right"))
 
