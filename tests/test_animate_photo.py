@@ -213,16 +213,30 @@ def test_spoilt_photos_never_crash(tmp_path_factory, data, at):
 
 
 @pytest.mark.parametrize(
-    ("size", "adapted"),
+    ("size", "area", "adapted"),
     [
-        ((384, 384), (384, 384)),
-        ((288, 512), (288, 512)),
-        ((4000, 3000), (448, 336)),
-        ((3000, 4000), (336, 448)),
-        ((1, 1), (384, 384)),
-        ((4000, 1000), (768, 192)),
+        ((384, 384), 384 * 384, (384, 384)),
+        ((288, 512), 384 * 384, (288, 512)),
+        ((4000, 3000), 384 * 384, (448, 336)),
+        ((3000, 4000), 384 * 384, (336, 448)),
+        ((1, 1), 384 * 384, (384, 384)),
+        ((4000, 1000), 384 * 384, (768, 192)),
+        ((1280, 720), 1280 * 720, (1280, 720)),
+        ((3840, 2160), 832 * 480, (848, 480)),
+        ((1200, 800), 1280 * 720, (1168, 784)),  # sqrt(921600 * 1.5) = 1175.8, 73.5 times 16
+        ((800, 1200), 1280 * 720, (784, 1168)),
     ],
 )
-def test_a_clip_follows_the_photos_shape(size, adapted):
+def test_a_clip_follows_the_photos_shape(size, area, adapted):
     """The trained area is kept, and both sides divide by 16."""
-    assert adapt(size, 384 * 384, 16) == adapted
+    assert adapt(size, area, 16) == adapted
+
+
+@given(st.integers(100, 8000), st.floats(0.25, 4))
+def test_the_nearest_size_is_taken(width, ratio):
+    """Sides lie within half of 16 of the exact ones, whatever the photo's shape."""
+    height = round(width * ratio)
+    wide, high = adapt((width, height), 832 * 480, 16)
+    assert wide % 16 == high % 16 == 0
+    assert abs(wide - (832 * 480 * width / height) ** 0.5) <= 8
+    assert abs(high - (832 * 480 * height / width) ** 0.5) <= 8

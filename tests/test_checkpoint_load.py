@@ -10,10 +10,12 @@ import copy
 
 import pytest
 import torch
+from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from safetensors.torch import save_file
 
 from gpu.checkpoint.network import blank, network
 from gpu.checkpoint.tensors import open_tensors
+from gpu.turbo.sla import SLAProcessor
 from tests.manifest import tensors
 
 Z_IMAGE = {"dim": 96, "n_heads": 4, "n_kv_heads": 4, "n_layers": 2, "n_refiner_layers": 1,
@@ -169,6 +171,9 @@ def test_turbo_diffusion_computes_what_its_dense_twin_does(tmp_path):
     shape = (256, 16, 1, 2, 2)
     theirs["patch_embedding.weight"] = theirs["patch_embedding.weight"].reshape(shape)
     loose = {key: theirs.pop(key) for key in list(theirs) if "proj_l" in key}
+    for block in ours.blocks:
+        assert isinstance(block.attn1.processor, SLAProcessor)
+        block.attn1.set_processor(WanAttnProcessor())  # diffusers' dense one
     assert torch.equal(wan(ours), wan(reference("WanTransformer3DModel", TURBO, theirs)))
     for block, (name, value) in enumerate(
         (key, value) for key, value in loose.items() if key.endswith("weight")

@@ -12,8 +12,9 @@ from configs.errors import BadFile
 from gpu.checkpoint.assemble import ARCHITECTURES
 from gpu.checkpoint.match import match
 from gpu.checkpoint.names_wan import TURBO
-from gpu.checkpoint.network import Network, add_sparse_projections, blank, network, shapes
+from gpu.checkpoint.network import Network, blank, network, shapes
 from gpu.checkpoint.tensors import Entry, TensorFile
+from gpu.turbo.sla import Blocks, add_sla
 from tests.manifest import NAMES, entries, manifest
 
 WAN = {
@@ -53,7 +54,7 @@ def module(name):
     )
     made = blank("transformers" if ROOM[kind].endswith("encoder") else "diffusers", kind, config)
     if name.startswith("turbo"):
-        add_sparse_projections(made)
+        add_sla(made, Blocks())
     return made
 
 

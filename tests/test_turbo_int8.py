@@ -1,17 +1,17 @@
-"""8-bit linears against exact integer arithmetic, and put in place from a checkpoint's tensors."""
+"""8-bit linears against exact integer arithmetic, alone and in a whole network."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from copy import deepcopy
 
 import pytest
 import torch
 from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
-from configs.errors import BadFile
-from gpu.turbo.int8 import Int8Linear, multiply, quantise, scaled_matmul, swap_linears
+from gpu.turbo.int8 import Int8Linear, multiply, quantise, scaled_matmul
 
 
 def matrix(rows: int, columns: int) -> Tensor:
@@ -104,48 +104,6 @@ def test_scales_stay_float32():
     assert torch.equal(layer.scale, before)
 
 
-def checkpoint() -> dict[str, Tensor]:
-    levels, scale = quantise(torch.randn(256, 128))
-    return {"0.int8_weight": levels, "0.scale": scale, "0.bias": torch.zeros(256),
-            "2.weight": torch.zeros(8, 256), "2.bias": torch.zeros(8)}  # fmt: skip
-
-
-def model() -> nn.Sequential:
-    with torch.device("meta"):
-        return nn.Sequential(nn.Linear(128, 256), nn.GELU(), nn.Linear(256, 8))
-
-
-def test_layers_are_put_in_place():
-    """What is left is what the model loads by itself; names are the file's."""
-    made, tensors = model(), checkpoint()
-    rest = swap_linears(made, tensors)
-    assert set(rest) == {"2.weight", "2.bias"}
-    made.load_state_dict({**rest, **{k: v for k, v in tensors.items() if k not in rest}},
-                         assign=True)  # fmt: skip
-    assert set(made.state_dict()) == set(tensors)
-    assert made(torch.randn(5, 128)).shape == (5, 8)
-
-
-@pytest.mark.parametrize(
-    ("broken", "said"),
-    [
-        ({"7.int8_weight": torch.zeros(1)}, r"7\.int8_weight: the model has no linear"),
-        ({"1.int8_weight": torch.zeros(1)}, r"1\.int8_weight: the model has no linear"),
-        ({"0.scale": None}, r"0\.scale: is missing"),
-        ({"0.bias": None}, r"0\.int8_weight: int8 \(256, 128\) doesn't fit Linear"),
-        ({"0.int8_weight": torch.zeros(8, 8, dtype=torch.int8)}, r"int8 \(8, 8\) doesn't fit"),
-        ({"0.int8_weight": torch.zeros(256, 128)}, r"0\.int8_weight is float32 \(256, 128\)"),
-        ({"0.scale": torch.zeros(1, 1)}, r"0\.scale is float32 \(1, 1\), not float32 \(2, 1\)"),
-        ({"0.bias": torch.zeros(3)}, r"0\.bias is float32 \(3,\), not \(256,\)"),
-    ],
-)
-def test_a_broken_checkpoint_is_told_by_name(broken: dict[str, Tensor | None], said: str):
-    """Wrong name, missing part, wrong shape or dtype: the key and what was expected."""
-    tensors = {k: v for k, v in {**checkpoint(), **broken}.items() if v is not None}
-    with pytest.raises(BadFile, match=said):
-        swap_linears(model(), tensors)
-
-
 @torch.no_grad()
 def test_a_whole_network_in_eight_bits():
     """All ten linears of each block, as the `-quant` files have them: 2 % from what it was."""
@@ -153,18 +111,12 @@ def test_a_whole_network_in_eight_bits():
     words = {"num_attention_heads": 2, "attention_head_dim": 128, "in_channels": 4,
              "out_channels": 4, "text_dim": 8, "ffn_dim": 256, "num_layers": 2}  # fmt: skip
     network = WanTransformer3DModel(**words).eval()
-    packed: dict[str, Tensor] = {}
-    for name, tensor in network.state_dict().items():
-        if name.startswith("blocks.") and name.endswith(".weight") and tensor.ndim == 2:
-            place = name.removesuffix("weight")
-            packed[place + "int8_weight"], packed[place + "scale"] = quantise(tensor)
-        else:
-            packed[name] = tensor
-    small = WanTransformer3DModel(**words).eval()
-    rest = swap_linears(small, packed)
-    small.load_state_dict({k: v for k, v in packed.items() if k in small.state_dict()})
-    assert sum(isinstance(layer, Int8Linear) for layer in small.modules()) == 20
-    assert not [name for name in rest if "scale" in name and "table" not in name]
+    small = deepcopy(network)
+    linears = {name: layer for name, layer in network.blocks.named_modules()
+               if isinstance(layer, nn.Linear)}  # fmt: skip
+    assert len(linears) == 20
+    for name, layer in linears.items():
+        small.blocks.set_submodule(name, Int8Linear(*quantise(layer.weight), layer.bias))
     x, text = torch.randn(1, 4, 3, 8, 8), torch.randn(1, 6, 8)
     right, ours = (
         one(x, torch.tensor([932.0]), text, return_dict=False)[0] for one in (network, small)

@@ -17,6 +17,7 @@ from gpu.checkpoint.match import FP8, Piece, match, recognise
 from gpu.checkpoint.packed import Fp8Linear, gguf_linear, widen_fp8, widen_gguf
 from gpu.checkpoint.tensors import TensorFile
 from gpu.turbo.int8 import Int8Linear
+from gpu.turbo.sla import Blocks, add_sla
 
 NARROW = ("t_embedder", "cap_embedder", "condition_embedder", "wo")
 """Layers that cast their input to their weight's number format, which must be one to compute in."""
@@ -113,7 +114,7 @@ def network(file: TensorFile, library: str, class_name: str, config: Mapping[str
     layout, _ = recognise(file, class_name)
     module = blank(library, class_name, config)
     if layout is names_wan.TURBO:
-        add_sparse_projections(module)
+        add_sla(module, Blocks())
     made = Network(module, file, match(file, class_name, shapes(module)))
     for piece in made.pieces:
         if piece.tiled and not made.kept(piece):
@@ -133,13 +134,6 @@ def blank(library: str, class_name: str, config: Mapping[str, Any]) -> nn.Module
             kind = getattr(transformers, class_name)
             module = kind(kind.config_class(**config))
     return module
-
-
-def add_sparse_projections(module: Any) -> None:  # noqa: ANN401  (diffusers' own)
-    """Give each self-attention `proj_l`, which SLA puts over its linear branch; heads share it."""
-    head = module.config.attention_head_dim
-    for block in module.blocks:
-        block.attn1.proj_l = nn.Linear(head, head, device="meta")
 
 
 def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

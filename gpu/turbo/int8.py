@@ -11,14 +11,12 @@ at aaecff5, turbodiffusion/ops (quant/quant.hpp, gemm/kernel.hpp, core.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from configs.errors import BadFile
 
 TILE = 128
 
@@ -112,50 +110,3 @@ class Int8Linear(nn.Module):
 
 def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-
-
-def swap_linears(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Put an `Int8Linear` in place of each linear of `model` that `tensors` holds in 8 bits.
-
-    Args:
-        model: its own weights may be on the meta device.
-        tensors: a checkpoint under the names of `model`; 8-bit linears as NAME.int8_weight,
-            NAME.scale and NAME.bias.
-
-    Returns:
-        The tensors that belong to no 8-bit linear, still to be loaded.
-
-    Raises:
-        BadFile: where a name is no linear of `model`, a scale is missing, or shapes don't fit.
-    """
-    rest = dict(tensors)
-    for key in tensors:
-        name, _, kind = key.rpartition(".")
-        if kind == "int8_weight":
-            held = (rest.pop(f"{name}.{part}", None) for part in ("int8_weight", "scale", "bias"))
-            _swap(model, name, *held)
-    return rest
-
-
-def _swap(
-    model: nn.Module,
-    name: str,
-    weight: Tensor | None = None,
-    scale: Tensor | None = None,
-    bias: Tensor | None = None,
-) -> None:
-    parent, _, leaf = name.rpartition(".")
-    try:
-        old = model.get_submodule(name)
-    except AttributeError:
-        old = None
-    if not isinstance(old, nn.Linear):
-        raise BadFile(f"{name}.int8_weight: the model has no linear layer of this name")
-    if weight is None or scale is None:
-        raise BadFile(f"{name}.scale: is missing beside {name}.int8_weight")
-    if weight.shape != old.weight.shape or (bias is None) != (old.bias is None):
-        raise BadFile(f"{name}.int8_weight: {_kind(weight)} doesn't fit {old}")
-    try:
-        setattr(model.get_submodule(parent), leaf, Int8Linear(weight, scale, bias))
-    except ValueError as error:
-        raise BadFile(f"{name}.{error}") from None

@@ -163,10 +163,18 @@ class SLAProcessor:
         )
         if rotary_emb is not None:
             q, k = _rotate(q, *rotary_emb), _rotate(k, *rotary_emb)
-        out: Tensor = attn.to_out[0](
-            attend(q, k, v, attn.proj_l, self.blocks, self.chosen).flatten(2)
-        )
+        out: Tensor = attn.to_out[0](attn.proj_l(q, k, v, self.blocks, self.chosen).flatten(2))
         return out
+
+
+class Learnt(nn.Linear):
+    """W and b of a layer. Called with all that is attended, so that an offload brings them in."""
+
+    def forward(  # type: ignore[override]
+        self, q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, chosen: Tensor | None = None
+    ) -> Tensor:
+        """Return what `attend` does."""
+        return attend(q, k, v, self, blocks, chosen)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -189,7 +197,7 @@ def add_sla(transformer: WanTransformer3DModel, blocks: Blocks) -> None:
         attn, like = block.attn1, block.attn1.norm_q.weight
         if not hasattr(attn, "proj_l"):
             width = attn.inner_dim // attn.heads
-            attn.proj_l = nn.Linear(width, width, device=like.device, dtype=like.dtype)
+            attn.proj_l = Learnt(width, width, device=like.device, dtype=like.dtype)
             nn.init.zeros_(attn.proj_l.weight)
             nn.init.zeros_(attn.proj_l.bias)
         attn.set_processor(SLAProcessor(blocks))
