@@ -55,6 +55,8 @@ class Book:
     works: tuple[Work, ...]
     files: dict[str, Path] = field(default_factory=dict)
     """Deliveries under their names for people, by node key."""
+    really: dict[str, str] = field(default_factory=dict)
+    """`Studio.really`: by planned key, the key of what ran in its place."""
     fed: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -88,6 +90,7 @@ class Book:
             offload=self.resolved.profile.offload,
             on_progress=self.watch.step,
             cancelled=cancelled,
+            really=self.really,
         )
 
     def tick(self) -> None:
@@ -119,6 +122,7 @@ class Book:
             return Entry(place=place, key=key, state="failed", error=outcome.errors[key])
         if key in outcome.skipped:
             return Entry(place=place, key=key, state="skipped", error=outcome.skipped[key])
+        key = self.really.get(key, key)
         if not self.store.has(key):
             return Entry(place=place, key=key, state="planned")
         record = self.store.record(key)
@@ -133,7 +137,8 @@ class Book:
     def deliver(self) -> None:
         """Give finished deliveries their names for people, as links to the store's files."""
         with self.store.workspace() as desk:
-            for address, key in self.plan.places.items():
+            for address, planned in self.plan.places.items():
+                key = self.really.get(planned, planned)
                 if not address.delivery or not self.store.has(key):
                     continue
                 record = self.store.record(key)

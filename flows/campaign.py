@@ -22,6 +22,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 from prefect.utilities.annotations import quote
 
+from catalogs.record import Record
 from configs.errors import Interrupted, KeyreelError, Passing
 from configs.home import Home
 from flows import artifacts
@@ -82,11 +83,12 @@ def campaign(
             book.tick()
             show()
 
+        studio = book.studio(stop)
         outcome = execute(
             book.works,
-            starter(book.studio(stop), book.run.id, watch),
+            starter(studio, book.run.id, watch),
             slots=SLOTS,
-            held=book.store.has,
+            held=studio.has,
             cancelled=stop,
             idle=beat,
         )
@@ -138,8 +140,16 @@ def make_work(name: str, work: Work, studio: Studio, watch: Watch, run_id: str) 
     for node, record in make(STAGES[work.kind], work.nodes, studio, run=run_id):
         watch.finish(node)
         logger.info("%s: %.1f s", node.address, record.seconds)
+        for fallback in _fallbacks(record):
+            logger.warning("%s: %s", node.address, fallback)
         count += 1
     return count
+
+
+def _fallbacks(record: Record) -> list[str]:
+    """Return what ran otherwise than was planned, and why."""
+    told = record.facts.get("fallbacks")
+    return [str(one) for one in told] if isinstance(told, list) else []
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import BadFile
+from gpu.fit import out_of_memory
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -157,6 +158,8 @@ def load(folder: Path, pipeline: str, *, dtype: str, device: str) -> DiffusionPi
                 folder, dtype=getattr(torch, dtype), local_files_only=True
             )
         except (*MISFITS, SafetensorError) as error:
+            if out_of_memory(error):
+                raise
             said = " ".join(str(error).split())[:300]
             raise BadFile(f"{folder}: cannot be loaded as {pipeline}: {said}") from error
     pipe.set_progress_bar_config(disable=True)

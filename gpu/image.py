@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from configs.errors import BadInput, Interrupted, Rejected
+from configs.errors import BadInput, Rejected
+from gpu.fit import fitted
+from gpu.watch import SILENT, Watch
 from gpu.weights import Weights, WeightsSpec
 
 if TYPE_CHECKING:
@@ -37,56 +38,51 @@ class PictureRequest:
     """Adapters over the model's weights."""
 
 
-def draw(
-    request: PictureRequest,
-    weights: Weights,
-    *,
-    on_step: Callable[[int, int], None] = lambda done, total: None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Image:
+def draw(request: PictureRequest, weights: Weights, watch: Watch = SILENT) -> Image:
     """Return the RGB picture of `request`, `width` x `height` pixels.
 
     Args:
         request: equal requests give equal bytes on one kind of device.
         weights: the cache to lease the model from.
-        on_step: told (done, total) after each denoising step.
-        cancelled: asked after each step; a yes ends the work before the picture is decoded.
+        watch: told of steps, previews and fallbacks; may stop the work.
 
     Raises:
         BadInput: where a side, the prompt's length or an adapter does not suit the model.
-        Interrupted: where `cancelled` said so.
+        Interrupted: where `watch` said so.
         Rejected: where the model gave values that are no numbers.
+        StageFailed: where the device has not the memory, however little was asked of it.
     """
     from PIL import Image
 
-    def after_step(_: object, step: int, __: object, state: dict[str, Any]) -> dict[str, Any]:
-        on_step(step + 1, request.steps)
-        if cancelled():
-            raise Interrupted(f"stopped after step {step + 1} of {request.steps}")
-        return state
+    def work(pipe: DiffusionPipeline) -> Image.Image:
+        return Image.fromarray(_draw(request, pipe, watch))
 
-    with weights.lease(request.spec) as pipe:
-        import torch  # loading imported it first, so that its seconds count as loading
+    shape = request.width, request.height
+    return fitted(request.spec, weights, shape, work, watch.on_fallback)
 
-        from gpu.lora import wear
 
-        check_sides(request.width, request.height, pipe.vae_scale_factor * 2)
-        check_tokens(request.prompt, _count_tokens(pipe, request.prompt), request.max_tokens)
-        wear(pipe, request.loras)
+def _draw(request: PictureRequest, pipe: DiffusionPipeline, watch: Watch) -> NDArray[np.uint8]:
+    import torch  # loading imported it first, so that its seconds count as loading
+
+    from gpu.lora import wear
+
+    check_sides(request.width, request.height, pipe.vae_scale_factor * 2)
+    check_tokens(request.prompt, _count_tokens(pipe, request.prompt), request.max_tokens)
+    wear(pipe, request.loras)
+    with watch.over(pipe, request.steps) as watched:
         picture = pipe(
             prompt=request.prompt,
             negative_prompt=request.negative or None,
             width=request.width,
             height=request.height,
-            num_inference_steps=request.steps,
             guidance_scale=request.guidance,
             # A generator on the CPU gives the same noise on every kind of device.
             generator=torch.Generator("cpu").manual_seed(request.seed),
             max_sequence_length=request.max_tokens,
-            callback_on_step_end=after_step,
             output_type="pt",
+            **watched,
         ).images[0]
-    return Image.fromarray(to_bytes(picture.permute(1, 2, 0)))
+    return to_bytes(picture.permute(1, 2, 0), request.spec.dtype)
 
 
 def _count_tokens(pipe: DiffusionPipeline, prompt: str) -> int:
@@ -113,12 +109,19 @@ def check_tokens(prompt: str, tokens: int, most: int) -> None:
         raise BadInput(f"the prompt has {tokens} tokens, the model reads {most}: {prompt[:60]!r}…")
 
 
-def to_bytes(values: torch.Tensor) -> NDArray[np.uint8]:
+def to_bytes(values: torch.Tensor, dtype: str) -> NDArray[np.uint8]:
     """Return a tensor of [0, 1] as a NumPy array of bytes, converted on its own device.
+
+    Args:
+        values: of any shape.
+        dtype: the number format that they were computed in, for people.
 
     Raises:
         Rejected: where a value is not finite, as float16 overflow or broken weights give.
     """
     if not values.isfinite().all():
-        raise Rejected("the model gave values that are not numbers (NaN)")
+        raise Rejected(
+            f"the model gave values that are not numbers (NaN), computing in {dtype}; run "
+            "`keyreel models verify`, or set the profile's dtype to float32"
+        )
     return values.float().mul(255).round().byte().contiguous().cpu().numpy()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from configs.errors import BadInput, Interrupted
+from configs.errors import BadInput
+from gpu.euler import straight
+from gpu.fit import fitted
 from gpu.image import check_sides, check_tokens, to_bytes
+from gpu.watch import SILENT, Watch
 from gpu.weights import Weights, WeightsSpec
 
 if TYPE_CHECKING:
@@ -37,51 +39,49 @@ class ClipRequest:
     """At most 1: off. Unlike Z-Image's scale, 1 is the plain prompt."""
     negative: str = ""
     max_tokens: int = 512
+    euler_shift: float | None = None
+    """Plain Euler steps on a grid of this shift, in place of the model's own sampler."""
     loras: tuple[LoraFile, ...] = ()
     """Adapters over the model's weights."""
 
 
-def animate(
-    request: ClipRequest,
-    weights: Weights,
-    *,
-    on_step: Callable[[int, int], None] = lambda done, total: None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> NDArray[np.uint8]:
+def animate(request: ClipRequest, weights: Weights, watch: Watch = SILENT) -> NDArray[np.uint8]:
     """Return the RGB frames of `request` as (frames, height, width, 3).
 
     Args:
         request: equal requests give equal bytes on one kind of device.
         weights: the cache to lease the model from.
-        on_step: told (done, total) after each denoising step.
-        cancelled: asked after each step and before each group of frames is decoded.
+        watch: told of steps, previews and fallbacks; may stop the work, also between groups of
+            frames.
 
     Raises:
         BadInput: where the size, the frames, the prompt or an adapter does not suit the model.
-        Interrupted: where `cancelled` said so.
+        Interrupted: where `watch` said so.
         Rejected: where the model gave values that are no numbers.
+        StageFailed: where the device has not the memory, however little was asked of it.
     """
+
+    def work(pipe: DiffusionPipeline) -> NDArray[np.uint8]:
+        return _animate(request, pipe, watch)
+
+    shape = request.width, request.height, request.frames
+    return fitted(request.spec, weights, shape, work, watch.on_fallback)
+
+
+def _animate(request: ClipRequest, pipe: DiffusionPipeline, watch: Watch) -> NDArray[np.uint8]:
+    import torch  # loading imported it first, so that its seconds count as loading
     from PIL import Image
 
-    def stop_if_asked(*_: object) -> None:
-        if cancelled():
-            raise Interrupted("the clip was stopped before it was finished")
+    from gpu.lora import wear
 
-    def after_step(_: object, step: int, __: object, state: dict[str, Any]) -> dict[str, Any]:
-        on_step(step + 1, request.steps)
-        stop_if_asked()
-        return state
-
-    size = (request.width, request.height)
-    with weights.lease(request.spec) as pipe:
-        import torch  # loading imported it first, so that its seconds count as loading
-
-        from gpu.lora import wear
-
-        _check(request, pipe)
-        wear(pipe, request.loras)
-        watch = pipe.vae.decoder.register_forward_pre_hook(stop_if_asked)
-        try:
+    _check(request, pipe)
+    wear(pipe, request.loras)
+    size = request.width, request.height
+    try:
+        with (
+            straight(pipe, request.euler_shift, request.steps),
+            watch.over(pipe, request.steps) as watched,
+        ):
             frames = pipe(
                 image=request.image.convert("RGB").resize(size, Image.Resampling.LANCZOS),
                 prompt=request.prompt,
@@ -89,18 +89,16 @@ def animate(
                 width=request.width,
                 height=request.height,
                 num_frames=request.frames,
-                num_inference_steps=request.steps,
                 guidance_scale=request.guidance,
                 # A generator on the CPU gives the same noise on every kind of device.
                 generator=torch.Generator("cpu").manual_seed(request.seed),
                 max_sequence_length=request.max_tokens,
-                callback_on_step_end=after_step,
                 output_type="pt",
+                **watched,
             ).frames[0]
-        finally:
-            watch.remove()
-            pipe.vae.clear_cache()
-        return to_bytes(frames.permute(0, 2, 3, 1))
+    finally:
+        pipe.vae.clear_cache()
+    return to_bytes(frames.permute(0, 2, 3, 1), request.spec.dtype)
 
 
 def _check(request: ClipRequest, pipe: DiffusionPipeline) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from catalogs.node import Node
+from configs.base import Json
 from configs.errors import BadPlan
 from configs.model import Model
 from tasks.ffmpeg import write_clip
 from tasks.lora import open_worn, worn
-from tasks.model import check_model, facts, report, size_of, weights_spec
+from tasks.model import as_ran, check_model, facts, size_of, watching, weights_spec
 from tasks.photo import adapt, open_photo
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
@@ -38,6 +38,7 @@ def decide(cell: Cell) -> Decision:
     check_model(cell, model, "animate", steps, guidance)
     frames = _frames(cell, model, settings.seconds)
     loras, files = worn(cell, model, settings.loras)
+    euler: dict[str, Json] = {"euler_shift": model.euler_shift} if model.euler_shift else {}
     return Decision(
         params={
             "prompt": cell.texts["prompt"],
@@ -50,6 +51,7 @@ def decide(cell: Cell) -> Decision:
             "seed": cell.seed if settings.seed is None else settings.seed,
             "max_tokens": model.max_tokens,
             "motion": settings.motion,
+            **euler,
             **loras,
         },
         files=files,
@@ -84,12 +86,14 @@ def _frames(cell: Cell, model: Model, seconds: float | None) -> int:
 
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
     """Animate each node's picture into a visually lossless master clip."""
+    from gpu.fit import Fallback
     from gpu.video import ClipRequest, animate
     from gpu.weights import shared
 
     weights = shared(studio.budget_gb)
     for node in nodes:
         started, loaded = time.perf_counter(), weights.stats().seconds
+        ran: list[Fallback] = []
         params: dict[str, Any] = dict(node.params) | {"loras": open_worn(node, studio)}
         fps, _ = params.pop("fps"), params.pop("motion")
         frames = animate(
@@ -99,17 +103,16 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
                 **params,
             ),
             weights,
-            on_step=partial(report, studio, node),
-            cancelled=studio.cancelled,
+            watching(node, studio, ran),
         )
         count, height, width, _ = frames.shape
         path = workspace / f"{node.key}.mp4"
         write_clip(path, frames, size=(width, height), fps=fps, cancelled=studio.cancelled)
         yield Made(
-            node,
+            as_ran(node, studio, ran),
             {"clip": Draft(path, "clip", "video/mp4", width, height, count, fps, count / fps)},
             time.perf_counter() - started,
-            facts(node, weights.stats().seconds - loaded),
+            facts(node, weights.stats().seconds - loaded, ran),
         )
 
 

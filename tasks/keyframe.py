@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from catalogs.node import Node
 from configs.errors import BadPlan
 from tasks.lora import open_worn, worn
-from tasks.model import check_model, facts, report, size_of, weights_spec
+from tasks.model import as_ran, check_model, facts, size_of, watching, weights_spec
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 
@@ -54,26 +53,27 @@ def decide(cell: Cell) -> Decision:
 
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
     """Draw each node's picture as a PNG with nothing in it but pixels."""
+    from gpu.fit import Fallback
     from gpu.image import PictureRequest, draw
     from gpu.weights import shared
 
     weights = shared(studio.budget_gb)
     for node in nodes:
         started, loaded = time.perf_counter(), weights.stats().seconds
+        ran: list[Fallback] = []
         params: dict[str, Any] = dict(node.params) | {"loras": open_worn(node, studio)}
         picture = draw(
             PictureRequest(spec=weights_spec(node, studio), **params),
             weights,
-            on_step=partial(report, studio, node),
-            cancelled=studio.cancelled,
+            watching(node, studio, ran),
         )
         path = workspace / f"{node.key}.png"
         picture.save(path, compress_level=1)
         yield Made(
-            node,
+            as_ran(node, studio, ran),
             {"image": Draft(path, "image", "image/png", picture.width, picture.height)},
             time.perf_counter() - started,
-            facts(node, weights.stats().seconds - loaded),
+            facts(node, weights.stats().seconds - loaded, ran),
         )
 
 

@@ -23,11 +23,13 @@ def make(
 ) -> Iterator[tuple[Node, Record]]:
     """Make `nodes` of one shot, yielding each with its record once it is committed.
 
+    A node is given as it ran: with other pixels than planned where memory had run out.
+
     Raises:
         StageFailed: where a node could not be made; those already yielded are kept.
         Interrupted: where the run was cancelled.
     """
-    missing = [node for node in nodes if not studio.store.has(node.key)]
+    missing = [node for node in map(studio.follow, nodes) if not studio.store.has(node.key)]
     with studio.store.workspace() as workspace:
         for made in stage.run(missing, studio, workspace):
             quality.gate(made, studio.seen)

@@ -5,7 +5,8 @@ What the key says is what is loaded: number format and device come from the node
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from configs.home import Home
 from configs.model import Model
 from gpu.checkpoint.assemble import ARCHITECTURES, Files, deciding
 from gpu.device import detect, offload_for, peak_bytes, processor, threads
-from gpu.fit import Fit
+from gpu.fit import Fallback, Fit
+from gpu.watch import Watch
 from gpu.weights import WeightsSpec
 from tasks.stage import Cell, Progress, Studio
 
@@ -113,18 +115,36 @@ def spec_of(
     )
 
 
-def facts(node: Node, load_seconds: float) -> dict[str, Json]:
-    """Return what a node's record says of the work: device, threads, memory, loading."""
+def watching(node: Node, studio: Studio, ran: list[Fallback]) -> Watch:
+    """Return what tells the studio of steps, asks it for a cancel, and notes fallbacks in `ran`."""
+
+    def on_step(done: int, total: int) -> None:
+        studio.on_progress(Progress(node, done, total))
+
+    return Watch(on_step=on_step, cancelled=studio.cancelled, on_fallback=ran.append)
+
+
+def as_ran(node: Node, studio: Studio, ran: Sequence[Fallback]) -> Node:
+    """Return the node of what really ran: another one where memory forced other pixels.
+
+    The studio notes it, so that what comes after draws from it.
+    """
+    if not any(fallback.changes_pixels for fallback in ran):
+        return node
+    made = replace(node, pixels={**node.pixels, **ran[-1].ran.pixels})
+    studio.really[node.key] = made.key
+    return made
+
+
+def facts(node: Node, load_seconds: float, ran: Sequence[Fallback]) -> dict[str, Json]:
+    """Return what a node's record says of the work: device, threads, memory, loading, fallbacks."""
     kind = node.pixels["device"]
     device = detect() if kind == "cuda" else processor()
+    told: dict[str, Json] = {"fallbacks": [str(fallback) for fallback in ran]} if ran else {}
     return {
         "device": device.name,
         "threads": threads(),
         "peak_bytes": peak_bytes(kind),
         "load_seconds": round(load_seconds, 3),
+        **told,
     }
-
-
-def report(studio: Studio, node: Node, done: int, total: int) -> None:
-    """Tell the studio that step `done` of `total` of `node` is behind us."""
-    studio.on_progress(Progress(node, done, total))

@@ -65,7 +65,10 @@ def gate(made: Made, seen: dict[str, str] | None = None) -> None:
             elif draft.kind == "clip":
                 check_clip(draft, moves=node.params.get("motion") != "static")
         except Rejected as error:
-            raise Rejected(f"{error}; try another {node.kind}.seed or other words") from None
+            computed = f" (computed in {node.pixels['dtype']})" if "dtype" in node.pixels else ""
+            raise Rejected(
+                f"{error}{computed}; try another {node.kind}.seed or other words"
+            ) from None
 
 
 def _gate_picture(path: Path, shot: str, seen: dict[str, str]) -> None:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from catalogs.node import Input, InputFile, Node
+from catalogs.node import Input, InputFile, Node, NodeOutput
 from catalogs.store import Store
 from configs.base import Json
 from configs.campaign import Campaign, Product
@@ -117,12 +117,32 @@ class Studio:
     models: Mapping[str, Model]
     dtype: str = "auto"
     budget_gb: float = 4.0
-    on_progress: Callable[[Progress], None] = lambda _: None
-    cancelled: Callable[[], bool] = lambda: False
     offload: str = "auto"
     """The profile's: it changes no pixel, so no key says it."""
+    on_progress: Callable[[Progress], None] = lambda _: None
+    cancelled: Callable[[], bool] = lambda: False
     seen: dict[str, str] = field(default_factory=dict)
     """Fingerprints of this run's pictures and their shots: no two shots may look the same."""
+    really: dict[str, str] = field(default_factory=dict)
+    """By planned key, the key of what ran in its place: memory had run out, and pixels differ."""
+
+    def has(self, key: str) -> bool:
+        """Whether the node planned as `key` is finished, as planned or as it really ran."""
+        return self.store.has(self.really.get(key, key))
+
+    def follow(self, node: Node) -> Node:
+        """Return the node with inputs as they really ran: what it is made from is in its key."""
+        inputs = {
+            port: NodeOutput(self.really[source.key], source.port)
+            if isinstance(source, NodeOutput) and source.key in self.really
+            else source
+            for port, source in node.inputs.items()
+        }
+        if inputs == node.inputs:
+            return node
+        followed = replace(node, inputs=inputs)
+        self.really[node.key] = followed.key
+        return followed
 
     def path(self, node: Node, port: str) -> Path:
         """Return the file behind an input port: an asset of the store, or the user's own file."""

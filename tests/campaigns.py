@@ -81,7 +81,7 @@ def run_plainly(
             book.works,
             start,
             slots={"plan": 1, "gpu": 1, "cpu": 1},
-            held=book.store.has,
+            held=studio.has,
             cancelled=cancelled,
             idle=book.tick,
         )

@@ -10,6 +10,7 @@ from PIL import Image
 
 from configs.errors import BadInput, Interrupted, Rejected
 from gpu.video import ClipRequest, animate
+from gpu.watch import Watch
 from gpu.weights import Weights
 
 
@@ -60,7 +61,7 @@ def test_the_picture_is_resized_straight(request_, weights):
 def test_every_step_is_told(request_, weights):
     """Progress counts denoising steps."""
     told = []
-    animate(replace(request_, steps=4), weights, on_step=lambda *step: told.append(step))
+    animate(replace(request_, steps=4), weights, Watch(on_step=lambda *step: told.append(step)))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
@@ -75,7 +76,7 @@ def test_a_cancel_ends_between_steps_or_groups_of_frames(request_, weights, deco
         animate(
             request_,
             weights,
-            cancelled=lambda: asked.append(1) or len(asked) > request_.steps + decoded,
+            Watch(cancelled=lambda: asked.append(1) or len(asked) > request_.steps + decoded),
         )
     hook.remove()
     assert len(groups) == decoded
@@ -86,7 +87,7 @@ def test_after_a_cancel_the_next_clip_is_right(request_, weights):
     first = animate(request_, weights)
     answers = iter([False, False, False, True])
     with pytest.raises(Interrupted):
-        animate(request_, weights, cancelled=lambda: next(answers))
+        animate(request_, weights, Watch(cancelled=lambda: next(answers)))
     assert (animate(request_, weights) == first).all()
 
 
@@ -110,5 +111,5 @@ def test_broken_weights_are_found_by_their_numbers(request_):
     weights = Weights(1)
     with weights.lease(request_.spec) as pipe:
         pipe.vae.decoder.conv_out.weight.data.fill_(float("nan"))
-    with pytest.raises(Rejected, match="not numbers"):
+    with pytest.raises(Rejected, match=r"not numbers \(NaN\), computing in float32"):
         animate(request_, weights)

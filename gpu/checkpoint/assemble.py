@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import BadFile
+from configs.model import Turbo
 from gpu.checkpoint.tensors import open_tensors, present
+from gpu.fit import TRANSFORMERS, out_of_memory
 from gpu.folder import LIBRARIES, MISFITS, quiet, read_json
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class Files:
     """The file of each network, by the name of its component."""
     keep_packed: bool = False
     """Weights of 8 bits or fewer stay so in memory: half of it or less, for some time a step."""
+    turbo: Turbo | None = None
+    """How the transformers are sampled and attend, where they are TurboDiffusion's."""
 
 
 def deciding(folder: Path, files: Files) -> dict[str, Path]:
@@ -94,6 +98,8 @@ def load(
             parts |= dict(_others(folder, files))
             pipe: DiffusionPipeline = getattr(diffusers, pipeline)(**parts)
         except MISFITS as error:
+            if out_of_memory(error):
+                raise
             said = " ".join(str(error).split())[:300]
             raise BadFile(f"{files.configs.name}: cannot be loaded: {said}") from error
     pipe.set_progress_bar_config(disable=True)
@@ -107,12 +113,15 @@ def _networks(files: Files) -> Iterator[tuple[str, Network]]:
         BadFile: where a file does not fit, or a network has none.
     """
     from gpu.checkpoint.network import network
+    from gpu.turbo.sla import Blocks
 
     given = dict(files.networks)
+    blocks = Blocks(files.turbo.sla_share) if files.turbo else None
     for name, library, kind in _components(files):
         config = files.configs / name / "config.json"
         if name in given:
-            yield name, network(open_tensors(given.pop(name)), library, kind, read_json(config))
+            file, sla = open_tensors(given.pop(name)), blocks if name in TRANSFORMERS else None
+            yield name, network(file, library, kind, read_json(config), sla)
         elif config.exists():
             raise BadFile(f"{files.configs.name} has a {name}: name its file in `files`")
     for name, path in given.items():
@@ -127,11 +136,19 @@ def _others(folder: Path, files: Files) -> Iterator[tuple[str, Any]]:
         elif value == [None, None]:
             yield name, None
     for name, library, kind in _components(files):
-        if name in ("scheduler", "image_processor"):
+        if name == "scheduler" and files.turbo:
+            yield name, _few_steps(files.turbo)
+        elif name in ("scheduler", "image_processor"):
             loader = getattr(importlib.import_module(library), kind)
             yield name, loader.from_pretrained(files.configs / name)
         elif name == "tokenizer":
             yield name, _tokenizer(folder, files, kind)
+
+
+def _few_steps(turbo: Turbo) -> Any:  # noqa: ANN401  (diffusers publishes no types)
+    from gpu.turbo.rcm import RCMScheduler
+
+    return RCMScheduler(sigma_max=turbo.sigma_max, ode=turbo.sampler == "rcm-ode")
 
 
 def _tokenizer(folder: Path, files: Files, kind: str) -> Any:  # noqa: ANN401  (transformers' own)

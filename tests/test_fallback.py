@@ -1,0 +1,146 @@
+"""A card runs out of memory in a campaign: what is made, under which key, and what is said.
+
+The card is this machine's processor, whose loader says what a full card says.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from catalogs.store import Store
+from gpu import folder
+from gpu import weights as cache
+from gpu.fit import Fit, apply, fitted
+from gpu.weights import Weights
+from tests.campaigns import bytes_of, home_with, run_plainly
+
+
+@pytest.fixture
+def full_card(monkeypatch):
+    """Let weights fit only as `enough` says: `full_card(enough) -> fits tried`."""
+    shared = cache.shared(2)
+    monkeypatch.setattr(shared, "learned", {})
+    tried = []
+
+    def make(enough):
+        shared.release_all()
+
+        def fits(pipe, fit, device):
+            tried.append(fit)
+            if not enough(fit):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            apply(pipe, fit, device)
+
+        monkeypatch.setattr(cache.fits, "apply", fits)
+        return tried
+
+    yield make
+    shared.release_all()
+
+
+def records(home, run):
+    """Return the record of every place of a run, by stage and shot."""
+    store = Store(home.store)
+    return {
+        (entry.place.stage, entry.place.shot): (entry, store.record(entry.key))
+        for entry in run.entries
+        if entry.state in ("made", "cached") and entry.place.stage in ("keyframe", "export")
+    }
+
+
+SHOT = "rouge-01/2026-03-02"
+
+
+@pytest.mark.slow
+def test_a_neutral_fallback_keeps_the_key_and_is_recorded(tmp_path, full_card):
+    """The same bytes under the planned key; the record says how."""
+    plain = home_with(tmp_path / "plain")
+    run_plainly(plain)
+    tried = full_card(lambda fit: fit.offload == "group")
+    home = home_with(tmp_path / "home")
+    run = run_plainly(home)
+    assert run.state == "done"
+    assert [fit.offload for fit in tried] == ["none", "model", "group"]
+    _, record = records(home, run)["keyframe", SHOT]
+    (said,) = record.facts["fallbacks"]
+    assert "offload none" in said
+    assert "-> offload group" in said
+    assert "out of memory: CUDA out of memory" in said
+    assert bytes_of(home.deliveries) == bytes_of(plain.deliveries)
+    assert Store(plain.store).held() == Store(home.store).held()
+
+
+@pytest.mark.slow
+def test_other_pixels_are_keyed_as_what_ran(tmp_path, full_card):
+    """The keyframe and all that is made from it have other keys than planned; the run is done."""
+    plain = home_with(tmp_path / "plain")
+    planned = records(plain, run_plainly(plain))
+    full_card(lambda fit: fit.tiling)
+    home = home_with(tmp_path / "home")
+    run = run_plainly(home)
+    made = records(home, run)
+    assert run.state == "done"
+    assert all(entry.state == "made" for entry in run.entries if entry.place.stage != "expand")
+    entry, record = made["keyframe", SHOT]
+    assert record.recipe["pixels"]["vae"] == "tiled"
+    assert record.key == entry.key != planned["keyframe", SHOT][0].key
+    assert len(record.facts["fallbacks"]) == 1
+    exported, recipe = made["export", SHOT][0], made["export", SHOT][1].recipe
+    assert entry.key in str(recipe["inputs"])
+    assert exported.key != planned["export", SHOT][0].key
+    assert set(bytes_of(home.deliveries)) == set(bytes_of(plain.deliveries))
+    own = "mug-01/2026-03-02"  # its own photo: no model, so its key is as planned
+    assert made["export", own][0].key == planned["export", own][0].key
+
+
+@pytest.mark.slow
+def test_a_second_run_after_a_fallback_makes_nothing_twice(tmp_path, full_card):
+    """The plan asks for the first choice again; what then runs is there already."""
+    full_card(lambda fit: fit.tiling)
+    home = home_with(tmp_path / "home")
+    run_plainly(home)
+    held = Store(home.store).held()
+    assert run_plainly(home).state == "done"
+    assert Store(home.store).held() == held
+
+
+@pytest.mark.slow
+def test_no_memory_at_all_fails_the_shot_alone(tmp_path, full_card):
+    """In one sentence with advice; the shot with its own photo is delivered."""
+    full_card(lambda fit: False)
+    home = home_with(tmp_path / "home")
+    run = run_plainly(home)
+    errors = {entry.place.shot: entry.error for entry in run.entries if entry.state == "failed"}
+    assert run.state == "failed"
+    assert list(errors) == [SHOT]
+    assert "does not fit into the device's memory, even with offload group" in errors[SHOT]
+    assert "take a smaller size or profile" in errors[SHOT]
+
+
+def test_a_full_card_is_no_broken_file(mini_picture, monkeypatch):
+    """Loading itself may run out of memory: a torch error among those of bad weights."""
+    import diffusers
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(diffusers.ZImagePipeline, "from_pretrained", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        folder.load(mini_picture.folder, "ZImagePipeline", dtype="bfloat16", device="cpu")
+
+
+def test_a_load_that_runs_out_of_memory_falls_back_too(mini_picture):
+    """The weights themselves do not fit: they are loaded anew, elsewhere."""
+    tried = []
+
+    def load(spec):
+        tried.append(spec.fit)
+        if spec.fit.offload == "none":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return "pipe"
+
+    weights, told = Weights(1, load=load), []
+    assert fitted(mini_picture, weights, (64, 64), lambda pipe: pipe, told.append) == "pipe"
+    assert tried == [Fit(), Fit("model")]
+    assert told[0].ran == Fit("model")
