@@ -116,6 +116,11 @@ class Model(Declaration):
     frames: Annotated[int, Field(ge=0)] = 0
     """Frames of a clip: 4k+1, as the video autoencoder packs four to a latent frame."""
     max_frames: Annotated[int, Field(ge=0)] = 0
+    euler_shift: Annotated[float, Field(gt=0, le=20)] | None = None
+    """Plain Euler steps on a grid of this shift, which adapters for few steps were trained for.
+
+    Left out: the sampler that comes with the weights. Only for clips.
+    """
     fps: Annotated[int, Field(ge=0, le=120)] = 0
     """Frames a second that the clip was trained at."""
     memory_gb: Amount = 0
@@ -158,7 +163,8 @@ class Model(Declaration):
 
     def _clip_wrong(self) -> str:
         if self.makes == "picture":
-            return "a picture has no frames or fps" if self.frames or self.fps else ""
+            clips = self.frames or self.fps or self.euler_shift
+            return "a picture has no frames, fps or euler_shift" if clips else ""
         if self.frames % 4 != 1 or self.max_frames % 4 != 1 or self.frames > self.max_frames:
             return "frames and max_frames are 4k+1, and frames at most max_frames; e.g. 81"
         return "" if self.fps else "is missing `fps`"

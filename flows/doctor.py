@@ -63,6 +63,7 @@ def _device(home: Home) -> Iterator[Finding]:
 
 def _models(home: Home) -> Iterator[Finding]:
     from catalogs.hashes import FileHashes
+    from tasks.lora import lora_path
     from tasks.model import fingerprint, folder_of
 
     hashes = FileHashes(home.cache / "hashes.json")
@@ -71,6 +72,8 @@ def _models(home: Home) -> Iterator[Finding]:
             if lacking := _lacking(model, home):
                 yield Finding(f"model {name}", "missing", lacking)
             else:
+                for lora in model.loras:
+                    lora_path(lora, home)
                 text = f"{fingerprint(model, home, hashes)[:12]} in {folder_of(model, home)}"
                 yield Finding(f"model {name}", "ok", text)
         except KeyreelError as error:

@@ -17,6 +17,7 @@ from flows.fetch import MANIFEST, changed, manifest
 from flows.resolve import device_for
 from gpu.checkpoint import assemble
 from gpu.device import fit_for, pixels
+from tasks.lora import lora_path
 from tasks.model import files_of, folder_of, spec_of
 
 
@@ -59,15 +60,15 @@ def shelf(home: Home) -> Iterator[Shelved]:
 
 
 def weight_files(model: Model, home: Home) -> list[Path]:
-    """Return every file that decides what a model draws.
+    """Return every file that decides what a model draws, its own adapters among them.
 
     Raises:
         BadFile: where one is missing, or a download has not ended.
     """
-    folder = folder_of(model, home)
+    folder, loras = folder_of(model, home), [lora_path(lora, home) for lora in model.loras]
     if files := files_of(model, home):
-        return list(assemble.deciding(folder, files).values())
-    return list(deciding(folder))
+        return [*assemble.deciding(folder, files).values(), *loras]
+    return [*deciding(folder), *loras]
 
 
 def named(home: Home, name: str) -> Model:

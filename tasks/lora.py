@@ -6,6 +6,7 @@ are part of the key; a stage that wears none has the key it always had.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from catalogs.hashes import FileHashes, check
@@ -25,7 +26,16 @@ FOLDER = "models/loras"
 
 
 def find_lora(lora: Lora, home: Home, hashes: FileHashes) -> InputFile:
-    """Return an adapter's file in the home.
+    """Return an adapter's file in the home, hashed.
+
+    Raises:
+        BadFile: where it is missing, cut short, or leads outside.
+    """
+    return InputFile(hashes.of(lora_path(lora, home)), f"{FOLDER}/{lora.file}")
+
+
+def lora_path(lora: Lora, home: Home) -> Path:
+    """Return where an adapter lies.
 
     Raises:
         BadFile: where it is missing, cut short, or leads outside.
@@ -38,7 +48,7 @@ def find_lora(lora: Lora, home: Home, hashes: FileHashes) -> InputFile:
         known = [each.relative_to(root).as_posix() for each in root.rglob("*.safetensors")]
         raise BadFile(f"{unknown('adapter', lora.file, sorted(known))}; they lie in {root}")
     check(path)
-    return InputFile(hashes.of(path), f"{FOLDER}/{lora.file}")
+    return path
 
 
 def worn(cell: Cell, model: Model, own: Loras) -> tuple[dict[str, Json], dict[str, InputFile]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,10 @@ from safetensors.torch import save_file
 
 from configs.errors import BadFile, BadInput
 from configs.home import Home
+from configs.library import Library
+from flows.doctor import _models
 from flows.explain import explain
+from flows.models import shelf
 from flows.plan import prepare
 from tests.campaigns import STILLS, bytes_of, home_with, run_plainly
 from tests.plan_data import Desk, after, shipped
@@ -184,6 +188,55 @@ def test_a_broken_or_escaping_file_is_one_error(desk: Desk, tmp_path):
         with pytest.raises(BadFile, match=r"keyframe\.loras: .*leads outside"):
             desk.plan(wearing(BRAND))
         path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "experts"),
+    [
+        ("wan2.2-i2v-a14b-lightning", ["high-noise", "low-noise"]),
+        ("wan2.1-i2v-14b-480p-lightning", ["both"]),
+    ],
+)
+def test_the_rows_of_four_steps_differ_from_the_plain_ones_in_just_that(name, experts):
+    """The same files, so the same weights in memory; an adapter for each expert, no guidance."""
+    models = Library.open(Home(Path("nowhere"))).models
+    fast, plain = models[name], models[name.replace("lightning", "comfyui")]
+    assert (fast.files, fast.folder, fast.sizes) == (plain.files, plain.folder, plain.sizes)
+    assert [lora.expert for lora in fast.loras] == experts
+    assert (fast.steps, fast.guidance, fast.max_guidance, fast.euler_shift) == (4, 0, 0, 5)
+    assert plain.loras == ()
+    assert plain.euler_shift is None
+
+
+def test_the_sampler_of_the_row_is_in_the_clips_key(desk: Desk):
+    """Another shift, another clip; without one the key is what it was."""
+    clip = {**shipped("models")["mini-clip"], "folder": "image"}
+    keys = []
+    for more in ({}, {"euler_shift": 5}, {"euler_shift": 3}):
+        desk.write("models", {"mini-clip": clip | more})
+        plan = desk.plan()
+        keys.append({key for key, node in plan.nodes.items() if node.kind == "animate"})
+    assert not keys[0] & keys[1]
+    assert not keys[1] & keys[2]
+    node = next(node for node in plan.nodes.values() if node.kind == "animate")
+    assert node.params["euler_shift"] == 3
+    desk.write("models", {"mini-picture": {**shipped("models")["mini-picture"], "euler_shift": 3}})
+    with pytest.raises(BadInput, match="a picture has no frames, fps or euler_shift"):
+        desk.plan()
+
+
+def test_the_doctor_and_the_shelf_miss_an_adapter(desk: Desk):
+    """A row whose adapter is not there cannot draw, and says so before a run."""
+    row = {**shipped("models")["mini-picture"], "loras": [{"file": "fast.safetensors"}]}
+    clip = {**shipped("models")["mini-clip"], "folder": "image"}
+    desk.write("models", {"mini-clip": clip, "mini-picture": row})
+    found = {each.name: each for each in shelf(desk.home)}
+    assert not found["mini-picture"].there
+    assert "no adapter 'fast.safetensors'" in found["mini-picture"].text
+    told = {each.subject: each for each in _models(desk.home)}
+    assert told["model mini-picture"].state == "bad"
+    lora(desk.home, "fast")
+    assert next(each for each in shelf(desk.home) if each.name == "mini-picture").there
 
 
 @pytest.mark.slow
