@@ -7,8 +7,14 @@ Layouts, from publishers' code and users' files: diffusers' `save_lora_weights`;
 
 from __future__ import annotations
 
+import copy
+from functools import cache
+
 import torch
+from diffusers import WanTransformer3DModel, ZImageTransformer2DModel
 from safetensors.torch import save_file
+
+from gpu.lora import LoraFile
 
 PEFT = (".lora_A.weight", ".lora_B.weight")
 KOHYA = (".lora_down.weight", ".lora_up.weight")
@@ -102,3 +108,51 @@ def write(path, style, network, *, seed=0, rank=4, diffs=None, metadata=None, pa
         added[ours] = added.get(ours, 0) + tensors[prefix + theirs]
     save_file(tensors, path, metadata)
     return added
+
+
+@cache
+def network(family):
+    """Return a random network, a few thousand numbers with every kind of block; copy it to change.
+
+    Args:
+        family: "Z-Image" or "Wan".
+    """
+    torch.manual_seed(0)
+    if family == "Z-Image":
+        made = ZImageTransformer2DModel(
+            in_channels=4, dim=48, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
+            cap_feat_dim=16, axes_dims=[8, 8, 8], axes_lens=[64, 16, 16],
+        )  # fmt: skip
+    else:
+        made = WanTransformer3DModel(
+            num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4,
+            text_dim=32, freq_dim=16, ffn_dim=32, num_layers=1, rope_max_seq_len=64,
+        )  # fmt: skip
+    for tensor in made.parameters():  # pad tokens are left empty, modulations small
+        torch.nn.init.normal_(tensor, std=0.2)
+    return made.eval().requires_grad_(False)
+
+
+def see(network):
+    """Return what a network makes of one fixed input."""
+    random = torch.Generator().manual_seed(5)
+    if isinstance(network, ZImageTransformer2DModel):
+        picture = torch.randn(4, 1, 8, 8, generator=random)
+        words = torch.randn(7, 16, generator=random)
+        return network([picture], torch.tensor([0.3]), [words], return_dict=False)[0][0]
+    clip = torch.randn(1, 4, 2, 4, 4, generator=random)
+    words = torch.randn(1, 7, 32, generator=random)
+    return network(clip, torch.tensor([300]), words, return_dict=False)[0]
+
+
+def merged(network, *changes):
+    """Return what the network makes of it with the changes added into its matrices."""
+    with_them = copy.deepcopy(network)
+    for weight, added in changes:
+        for name, matrix in added.items():
+            with_them.get_parameter(name).data += weight * matrix
+    return see(with_them)
+
+
+def on(path, weight=1.0, expert="both", sha256=""):
+    return LoraFile(path, sha256 or str(path), weight, expert)

@@ -1,4 +1,4 @@
-"""Adapters over networks of the production classes: every key style, summed, swapped, refused."""
+"""Adapters over networks of the production classes: every key style, summed, swapped, taken off."""
 
 from __future__ import annotations
 
@@ -9,72 +9,24 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import (
-    WanPipeline,
-    WanTransformer3DModel,
-    ZImagePipeline,
-    ZImageTransformer2DModel,
-)
+from diffusers import WanPipeline, ZImagePipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from configs.errors import BadFile, BadInput
 from gpu.checkpoint.packed import Fp8Linear
 from gpu.image import PictureRequest, draw
-from gpu.lora import LoraFile, wear
+from gpu.lora import _Extra, _shapes, wear
+from gpu.turbo.int8 import Int8Linear
 from gpu.video import ClipRequest, animate
 from gpu.weights import Weights
-from tests.lora_data import DIFFS, STYLES, write
-
-
-@pytest.fixture(scope="module")
-def networks():
-    """Random networks, a few thousand numbers each, with every kind of block."""
-    torch.manual_seed(0)
-    z_image = ZImageTransformer2DModel(
-        in_channels=4, dim=48, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
-        cap_feat_dim=16, axes_dims=[8, 8, 8], axes_lens=[64, 16, 16],
-    )  # fmt: skip
-    wan = WanTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4, text_dim=32,
-        freq_dim=16, ffn_dim=32, num_layers=1, rope_max_seq_len=64,
-    )  # fmt: skip
-    for network in (z_image, wan):
-        for tensor in network.parameters():  # pad tokens are left empty, modulations small
-            torch.nn.init.normal_(tensor, std=0.2)
-        network.eval().requires_grad_(False)
-    return {"Z-Image": z_image, "Wan": wan}
+from tests.lora_data import DIFFS, STYLES, merged, network, on, see, write
 
 
 @pytest.fixture
-def pipe(networks):
+def pipe():
     """Put a network where a pipeline has it: `pipe("Wan diffusers")`."""
-    return lambda style: SimpleNamespace(transformer=copy.deepcopy(networks[style.split()[0]]))
-
-
-def see(network):
-    """Return what a network makes of one fixed input."""
-    random = torch.Generator().manual_seed(5)
-    if isinstance(network, ZImageTransformer2DModel):
-        picture = torch.randn(4, 1, 8, 8, generator=random)
-        words = torch.randn(7, 16, generator=random)
-        return network([picture], torch.tensor([0.3]), [words], return_dict=False)[0][0]
-    clip = torch.randn(1, 4, 2, 4, 4, generator=random)
-    words = torch.randn(1, 7, 32, generator=random)
-    return network(clip, torch.tensor([300]), words, return_dict=False)[0]
-
-
-def merged(network, *changes):
-    """Return what the network makes of it with the changes added into its matrices."""
-    with_them = copy.deepcopy(network)
-    for weight, added in changes:
-        for name, matrix in added.items():
-            with_them.get_parameter(name).data += weight * matrix
-    return see(with_them)
-
-
-def on(path, weight=1.0, expert="both", sha256=""):
-    return LoraFile(path, sha256 or str(path), weight, expert)
+    return lambda style: SimpleNamespace(transformer=copy.deepcopy(network(style.split()[0])))
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -201,14 +153,14 @@ def test_what_is_on_stays_on_and_a_changed_file_is_put_on_anew(pipe, tmp_path):
     )
 
 
-def test_each_expert_wears_its_own(networks, tmp_path):
+def test_each_expert_wears_its_own(tmp_path):
     """Wan 2.2 A14B has two: `high-noise` changes the first, `low-noise` the second."""
     made = SimpleNamespace(
-        transformer=copy.deepcopy(networks["Wan"]), transformer_2=copy.deepcopy(networks["Wan"])
+        transformer=copy.deepcopy(network("Wan")), transformer_2=copy.deepcopy(network("Wan"))
     )
     base = see(made.transformer)
     path = tmp_path / "a.safetensors"
-    expected = merged(networks["Wan"], (1.0, write(path, "Wan musubi", networks["Wan"])))
+    expected = merged(network("Wan"), (1.0, write(path, "Wan musubi", network("Wan"))))
     wear(made, (on(path, expert="low-noise"),))
     assert torch.equal(see(made.transformer), base)
     torch.testing.assert_close(see(made.transformer_2), expected, rtol=1e-4, atol=1e-5)
@@ -240,6 +192,19 @@ def test_packed_weights_wear_adapters_as_plain_ones_do(pipe, tmp_path):
     made.transformer.set_submodule(name, Fp8Linear(layer, packed, None))
     wear(made, (on(path),))
     torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_8_bit_layers_of_turbodiffusion_wear_adapters():
+    """Their module is no nn.Linear; what is added is B·A·x all the same."""
+    levels = torch.randint(-128, 128, (128, 256), dtype=torch.int8)
+    layers = torch.nn.Sequential(Int8Linear(levels, torch.full((1, 2), 0.01), torch.zeros(128)))
+    assert _shapes(layers) == {"0.bias": (128,), "0.weight": (128, 256)}
+    down, up = torch.randn(4, 256), torch.randn(128, 4)
+    extra, x = _Extra(), torch.randn(3, 5, 256)
+    extra.add(down, up, torch.float32)
+    before = layers(x)
+    layers[0].register_forward_hook(extra)
+    torch.testing.assert_close(layers(x) - before, x @ down.T @ up.T, rtol=1e-4, atol=1e-3)
 
 
 def test_a_picture_with_an_adapter_and_without_it_again(mini_picture, tmp_path):
@@ -303,104 +268,6 @@ def test_compiled_blocks_wear_adapters_too(pipe, tmp_path):
     torch.testing.assert_close(see(made.transformer), base, rtol=0, atol=0)
 
 
-def wider(key, tensor):
-    return {key: torch.zeros(4, 5120)} if key.endswith("self_attn.q.lora_A.weight") else {}
-
-
-WRONG = {
-    "another model's": (
-        lambda key, _: {"double_blocks.0.img_attn.proj.lora_A.weight": torch.zeros(4, 4)},
-        r"key 'double_blocks.* seems made for FLUX",
-    ),
-    "a wider one's": (
-        wider,
-        r"self_attn.q.lora_A.weight' has shape \[4, 5120\], expected \[4, 24\]; .* Wan 14B$",
-    ),
-    "for image-to-video": (
-        lambda key, _: {
-            f"diffusion_model.blocks.0.cross_attn.k_img.lora_{part}.weight": torch.zeros(4, 4)
-            for part in "AB"
-        },
-        r"k_img\.lora_A\.weight' is of no layer that Wan.* Wan image-to-video$",
-    ),
-    "for the text encoder": (
-        lambda key, _: {"lora_te1_layers_0_q.lora_down.weight": torch.zeros(4, 4)},
-        r"lora_te1.*changes the text encoder too",
-    ),
-    "a DoRA": (
-        lambda key, _: {"diffusion_model.blocks.0.self_attn.q.dora_scale": torch.zeros(24, 1)},
-        r"dora_scale'.*it is a DoRA: export it as a LoRA",
-    ),
-    "a LoKr": (
-        lambda key, _: {"diffusion_model.blocks.0.ffn.0.lokr_w1": torch.zeros(4, 4)},
-        r"lokr_w1'.*it is a LoKr",
-    ),
-    "half a pair": (
-        lambda key, _: {"diffusion_model.blocks.0.ffn.0.lora_A.weight": torch.zeros(4, 24)},
-        r"ffn\.0\.lora_A\.weight' has no partner",
-    ),
-    "an alpha alone": (
-        lambda key, _: {"diffusion_model.blocks.0.ffn.0.alpha": torch.tensor(1.0)},
-        r"ffn\.0\.alpha' has no partner",
-    ),
-    "an alpha of two": (
-        lambda key, _: {"diffusion_model.blocks.0.self_attn.q.alpha": torch.ones(2)},
-        r"self_attn\.q\.alpha' is not one number",
-    ),
-    "an endless alpha": (
-        lambda key, _: {"diffusion_model.blocks.0.self_attn.q.alpha": torch.tensor(torch.inf)},
-        r"has the alpha inf",
-    ),
-    "another bias": (
-        lambda key, _: {"diffusion_model.blocks.0.ffn.0.diff_b": torch.zeros(7)},
-        r"ffn\.0\.diff_b' has shape \[7\], expected \[32\]",
-    ),
-    "the same layer twice": (
-        lambda key, _: {
-            f"transformer.blocks.0.attn1.to_q.lora_{part}.weight": torch.zeros(4, 24).reshape(shape)
-            for part, shape in (("A", (4, 24)), ("B", (24, 4)))
-        },
-        r"changes blocks\.0\.attn1\.to_q\.weight unlike .* does",
-    ),
-    "whole numbers": (
-        lambda key, _: {"diffusion_model.blocks.0.ffn.0.diff_b": torch.zeros(32).char()},
-        r"is stored as I8, expected BF16",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_what_does_not_fit_is_one_error_and_changes_nothing(wrong, pipe, tmp_path):
-    """File, key, what was expected and which model it seems made for; the good half is not on."""
-    made, path = pipe("Wan"), tmp_path / "a.safetensors"
-    before = see(made.transformer)
-    write(path, "Wan ai-toolkit", made.transformer)
-    change, message = WRONG[wrong]
-    tensors = load_file(path)
-    for key, tensor in list(tensors.items()):
-        tensors |= change(key, tensor)
-    save_file(tensors, path)
-    good = tmp_path / "good.safetensors"
-    write(good, "Wan musubi", made.transformer)
-    with pytest.raises(BadFile, match=message) as error:
-        wear(made, (on(good), on(path)))
-    assert str(error.value).startswith(f"{path}: does not fit WanTransformer3DModel: key '")
-    assert torch.equal(see(made.transformer), before)
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_one_misspelt_key_is_named(style, pipe, tmp_path):
-    """Whatever the style, a single key too many is enough."""
-    made, path = pipe(style), tmp_path / "a.safetensors"
-    write(path, style, made.transformer)
-    tensors = load_file(path)
-    key = next(key for key in tensors if "layers" in key or "blocks" in key)
-    tensors[key.replace("layers", "lairs").replace("blocks", "blacks")] = tensors.pop(key)
-    save_file(tensors, path)
-    with pytest.raises(BadFile, match=r"key '.*(lairs|blacks)"):
-        wear(made, (on(path),))
-
-
 def test_q_k_and_v_written_fused_and_apart_count_once(pipe, tmp_path):
     """Files for several programs hold both; twice the change would be another picture."""
     made, path = pipe("Z-Image"), tmp_path / "a.safetensors"
@@ -418,32 +285,13 @@ def test_q_k_and_v_written_fused_and_apart_count_once(pipe, tmp_path):
     torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("words", ["[]", "{", '{"transformer.alpha_pattern": {"to_q": 2}}'])
-def test_metadata_that_is_not_understood_is_an_error(words, pipe, tmp_path):
-    """A scale that is not read would be a wrong picture."""
-    made, path = pipe("Z-Image"), tmp_path / "a.safetensors"
-    write(path, "Z-Image diffusers", made.transformer, metadata={"lora_adapter_metadata": words})
-    with pytest.raises(BadFile, match=r"metadata|alpha_pattern"):
-        wear(made, (on(path),))
-
-
-def test_a_file_that_is_empty_or_cut_short_is_an_error(pipe, tmp_path):
-    """No module matched is never silence."""
-    made, path = pipe("Wan"), tmp_path / "a.safetensors"
-    save_file({}, path)
-    with pytest.raises(BadFile, match="changes nothing in WanTransformer3DModel"):
-        wear(made, (on(path),))
-    write(path, "Wan musubi", made.transformer)
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(BadFile, match=r"a\.safetensors: has \d+ of \d+ bytes"):
-        wear(made, (on(path),))
-
-
-@pytest.mark.parametrize("family", ["Wan", "Z-Image"])
-def test_the_other_familys_adapter_names_its_own(family, pipe, networks, tmp_path):
-    """A Wan adapter on Z-Image, and the other way round."""
-    other = {"Wan": "Z-Image", "Z-Image": "Wan"}[family]
-    path = tmp_path / "a.safetensors"
-    write(path, f"{other} ai-toolkit", networks[other])
-    with pytest.raises(BadFile, match=rf"seems made for {other}"):
-        wear(pipe(family), (on(path),))
+def test_a_bad_file_beside_a_good_one_leaves_the_model_as_it_was(pipe, tmp_path):
+    """All are checked before the first is put on; what was on is off."""
+    made, good, bad = pipe("Wan"), tmp_path / "good.safetensors", tmp_path / "bad.safetensors"
+    before = see(made.transformer)
+    write(good, "Wan musubi", made.transformer)
+    save_file({"diffusion_model.blocks.7.ffn.0.diff_b": torch.zeros(32)}, bad)
+    wear(made, (on(good),))
+    with pytest.raises(BadFile, match=r"bad\.safetensors: does not fit"):
+        wear(made, (on(good), on(bad)))
+    assert torch.equal(see(made.transformer), before)
