@@ -223,9 +223,8 @@ class Reader:
         checked: Json = getattr(KINDS[kind].model_validate({name: value}), name)
         if name == "model" and checked is not None:
             makes = "clip" if kind == "animate" else "picture"
-            fitting = self.library.making(makes)
-            if checked not in fitting:
-                raise ValueError(unknown(f"{makes} model", checked, fitting))
+            if message := self.library.misfit(makes, str(checked)):
+                raise ValueError(message)
         return checked
 
 

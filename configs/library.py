@@ -87,16 +87,25 @@ class Library:
         return self.rows[kind, name].where((name, *path))
 
     def making(self, makes: str) -> list[str]:
-        """Return the ids of the models that make a `picture` or a `clip`."""
+        """Return the ids of the models that make a `picture`, a `clip` or a `text-clip`."""
         return [name for name, model in self.models.items() if model.makes == makes]
+
+    def misfit(self, makes: str, name: str) -> str:
+        """Return why a model cannot be taken to make a `picture` or clip; "" where it can."""
+        fitting = self.making(makes)
+        if name in fitting:
+            return ""
+        if makes == "clip" and name in self.making("text-clip"):
+            some = ", ".join(sorted(fitting))
+            return f"{name!r} makes clips from words alone; those that start from a picture: {some}"
+        return unknown(f"{makes} model", name, fitting)
 
     def _check_profiles(self) -> None:
         for name, profile in self.profiles.items():
-            for makes, model in (("picture", profile.picture), ("clip", profile.clip)):
-                fitting = self.making(makes)
-                if model not in fitting:
-                    message = unknown(f"{makes} model", model, fitting)
-                    raise self.rows["profiles", name].bad((name, makes), message)
+            for field in ("picture", "clip", "text_clip"):
+                model = getattr(profile, field)
+                if model and (message := self.misfit(field.replace("_", "-"), model)):
+                    raise self.rows["profiles", name].bad((name, field), message)
 
 
 def _stages_wrong(pipeline: Pipeline, marks: Marks) -> Iterator[BadField]:

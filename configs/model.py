@@ -43,6 +43,20 @@ MORE = {
 """Files that only some architectures have, and these must."""
 
 
+TURBO = ("wan2.1-t2v-1.3b", "wan2.1-t2v-14b", "wan2.2-i2v-a14b")
+"""The architectures of which TurboDiffusion has distilled models; there is no other."""
+
+TURBO_STEPS = 4
+"""The most steps that they were distilled for."""
+
+MAKES = {
+    "ZImagePipeline": "picture",
+    "WanImageToVideoPipeline": "clip",
+    "WanPipeline": "text-clip",
+}
+"""What the pipelines make."""
+
+
 class Files(Declaration):
     """Single weight files, such as those in ComfyUI's models folder."""
 
@@ -70,6 +84,17 @@ class Files(Declaration):
     """Weights of 8 bits or fewer stay so in memory: the same pixels, slower, in half of it."""
 
 
+class Turbo(Declaration):
+    """How a model of TurboDiffusion's is sampled and attends; all of it changes pixels."""
+
+    sampler: Literal["rcm-sde", "rcm-ode"] = "rcm-sde"
+    """`rcm-sde` draws new noise in each step; `rcm-ode` walks straight on: sharper, less robust."""
+    sigma_max: Annotated[float, Field(ge=15, le=10_000)]
+    """Noise to picture at the start: 80 for text-to-video, 200 for image-to-video."""
+    sla_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Of all blocks of keys, those that a query attends to; 0.15 is slower and better."""
+
+
 class Source(Declaration):
     """Where a model is published: what `keyreel models fetch` downloads, byte for byte."""
 
@@ -87,8 +112,9 @@ class Source(Declaration):
 class Model(Declaration):
     """One entry of models.yaml."""
 
-    makes: Literal["picture", "clip"]
-    pipeline: Literal["ZImagePipeline", "WanImageToVideoPipeline"]
+    makes: Literal["picture", "clip", "text-clip"]
+    """A `clip` starts from a picture, a `text-clip` from words alone."""
+    pipeline: Literal["ZImagePipeline", "WanImageToVideoPipeline", "WanPipeline"]
     folder: Folder
     """Inside `gpu/mini/weights` for shipped models, else inside the home's `models/`.
 
@@ -96,6 +122,8 @@ class Model(Declaration):
     """
     files: Files | None = None
     """The networks' weights, where they are single files; else all is in `folder`."""
+    turbo: Turbo | None = None
+    """For files of TurboDiffusion's, which are of no use without it."""
     loras: Loras = ()
     """Adapters that belong to the model, such as those that teach it to need four steps."""
     shipped: bool = False
@@ -138,6 +166,7 @@ class Model(Declaration):
             self._work_wrong(),
             self._clip_wrong(),
             self._files_wrong(),
+            self._turbo_wrong(),
         ):
             if problem:
                 raise ValueError(problem)
@@ -157,7 +186,7 @@ class Model(Declaration):
             return f"steps {self.steps} is above max_steps {self.max_steps}"
         if self.guidance > self.max_guidance:
             return f"guidance {self.guidance:g} is above max_guidance {self.max_guidance:g}"
-        if (self.makes == "clip") != (self.pipeline == "WanImageToVideoPipeline"):
+        if MAKES[self.pipeline] != self.makes:
             return f"{self.pipeline} does not make a {self.makes}"
         return ""
 
@@ -180,6 +209,17 @@ class Model(Declaration):
                 has = "needs" if architecture in architectures else "has no"
                 return f"files.{name}: {architecture} {has} {name}"
         return "shipped models have no `files`" if self.shipped else ""
+
+    def _turbo_wrong(self) -> str:
+        if not self.turbo:
+            return ""
+        if not self.files or self.files.architecture not in TURBO:
+            return f"turbo: is for TurboDiffusion's `files`, of {', '.join(TURBO)}"
+        if self.max_steps > TURBO_STEPS:
+            return f"max_steps {self.max_steps}: `turbo` models were made for 1 to {TURBO_STEPS}"
+        if self.euler_shift:
+            return "euler_shift: `turbo` has a sampler of its own; leave one of them out"
+        return "max_guidance: `turbo` models know no guidance" if self.max_guidance else ""
 
 
 Attention = Literal[
@@ -206,7 +246,9 @@ class Profile(Declaration):
     picture: Slug
     """The model of keyframes, an id of models.yaml."""
     clip: Slug
-    """The model of clips."""
+    """The model of clips, which start from a picture."""
+    text_clip: Slug | None = None
+    """The model of clips from words alone."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     budget_gb: Annotated[float, Field(gt=0)]
     """Loaded weights above this are evicted, least recently used first."""

@@ -42,7 +42,9 @@ def shelf(home: Home) -> Iterator[Shelved]:
     library = Library.open(home)
     for name, model in library.models.items():
         profiles = tuple(
-            id for id, row in library.profiles.items() if name in (row.picture, row.clip)
+            id
+            for id, row in library.profiles.items()
+            if name in (row.picture, row.clip, row.text_clip)
         )
         licence = model.source.licence if model.source else "keyreel's" if model.shipped else "?"
         size = round(model.source.gigabytes * 1e9) if model.source else 0

@@ -1,9 +1,9 @@
-"""One clip from one picture, through `WanImageToVideoPipeline`. Knows nothing of files."""
+"""One clip from one picture, or from words alone, through Wan's pipelines. Knows no files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import BadInput
 from gpu.euler import straight
@@ -26,8 +26,8 @@ class ClipRequest:
     """All that decides a clip's pixels."""
 
     spec: WeightsSpec
-    image: Image
-    """Becomes the first frame; RGB, resized straight to the clip's size."""
+    image: Image | None
+    """Becomes the first frame; RGB, resized straight to the clip's size. None: words alone."""
     prompt: str
     width: int
     height: int
@@ -70,20 +70,17 @@ def animate(request: ClipRequest, weights: Weights, watch: Watch = SILENT) -> ND
 
 def _animate(request: ClipRequest, pipe: DiffusionPipeline, watch: Watch) -> NDArray[np.uint8]:
     import torch  # loading imported it first, so that its seconds count as loading
-    from PIL import Image
 
     from gpu.lora import wear
 
     _check(request, pipe)
     wear(pipe, request.loras)
-    size = request.width, request.height
     try:
         with (
             straight(pipe, request.euler_shift, request.steps),
             watch.over(pipe, request.steps) as watched,
         ):
             frames = pipe(
-                image=request.image.convert("RGB").resize(size, Image.Resampling.LANCZOS),
                 prompt=request.prompt,
                 negative_prompt=request.negative or None,
                 width=request.width,
@@ -94,6 +91,7 @@ def _animate(request: ClipRequest, pipe: DiffusionPipeline, watch: Watch) -> NDA
                 generator=torch.Generator("cpu").manual_seed(request.seed),
                 max_sequence_length=request.max_tokens,
                 output_type="pt",
+                **_beginning(request, pipe),
                 **watched,
             ).frames[0]
     finally:
@@ -101,8 +99,29 @@ def _animate(request: ClipRequest, pipe: DiffusionPipeline, watch: Watch) -> NDA
     return to_bytes(frames.permute(0, 2, 3, 1), request.spec.dtype)
 
 
+def _beginning(request: ClipRequest, pipe: DiffusionPipeline) -> dict[str, Any]:
+    """Return what a clip starts from: its picture, and the noise where the sampler owns it."""
+    from PIL import Image
+
+    from gpu.turbo.rcm import RCMScheduler
+
+    given: dict[str, Any] = {}
+    if request.image is not None:
+        size = request.width, request.height
+        given["image"] = request.image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    if isinstance(pipe.scheduler, RCMScheduler):
+        long = (request.frames - 1) // pipe.vae_scale_factor_temporal + 1
+        sides = (side // pipe.vae_scale_factor_spatial for side in (request.height, request.width))
+        shape = (1, pipe.vae.config.z_dim, long, *sides)
+        given["latents"] = pipe.scheduler.start(shape, request.seed)
+    return given
+
+
 def _check(request: ClipRequest, pipe: DiffusionPipeline) -> None:
-    """Raise BadInput for what the pipeline would round or cut with a warning only."""
+    """Raise BadInput for what the pipeline would round or cut with a warning only, or fail at."""
+    if (request.spec.pipeline == "WanPipeline") != (request.image is None):
+        needs = "a picture to start from" if request.image is None else "words alone, no picture"
+        raise BadInput(f"image: the model makes clips from {needs}")
     patch = pipe.transformer.config.patch_size[1]
     check_sides(request.width, request.height, pipe.vae_scale_factor_spatial * patch)
     packed = pipe.vae_scale_factor_temporal

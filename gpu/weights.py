@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs.model import Turbo
 from gpu import fit as fits
 from gpu import folder
 from gpu.checkpoint import assemble
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 BYTES = {"bfloat16": 2, "float32": 4}
 
-Key = tuple[str, str, Fit, str]
-"""Fingerprint, number format, fit, device."""
+Key = tuple[str, str, Fit, Turbo | None, str]
+"""Fingerprint, number format, fit, way of few steps, device."""
 
 _LOADING = threading.Lock()
 """One load at a time: while modules are built without memory, accelerate patches torch itself for
@@ -57,7 +58,8 @@ class WeightsSpec:
     @property
     def key(self) -> Key:
         """What the cache tells weights apart by."""
-        return self.fingerprint, self.dtype, self.fit, self.device
+        turbo = self.files.turbo if self.files else None
+        return self.fingerprint, self.dtype, self.fit, turbo, self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +126,18 @@ class Weights:
         budget_gb: gigabytes of 1e9 bytes. Idle weights above it are dropped, least recently used
             first; leased ones never are, so that a model larger than the budget still runs.
         load: makes the live pipeline of a spec.
+        weigh: says what it will take, in bytes, before it is made.
     """
 
     def __init__(
-        self, budget_gb: float, *, load: Callable[[WeightsSpec], DiffusionPipeline] = load
+        self,
+        budget_gb: float,
+        *,
+        load: Callable[[WeightsSpec], DiffusionPipeline] = load,
+        weigh: Callable[[WeightsSpec], int] = weigh,
     ) -> None:
         self.budget = budget_gb * GB
-        self._load = load
+        self._load, self._weigh = load, weigh
         self._lock = threading.Lock()
         self._held: OrderedDict[Key, _Loaded] = OrderedDict()
         self._stats = Stats()
@@ -190,7 +197,7 @@ class Weights:
         started = time.perf_counter()
         try:
             with _LOADING:
-                loaded.bytes = weigh(spec)
+                loaded.bytes = self._weigh(spec)
                 with self._lock:
                     self._drop(until=self.budget)
                 pipe = self._load(spec)

@@ -38,7 +38,6 @@ def decide(cell: Cell) -> Decision:
     check_model(cell, model, "animate", steps, guidance)
     frames = _frames(cell, model, settings.seconds)
     loras, files = worn(cell, model, settings.loras)
-    euler: dict[str, Json] = {"euler_shift": model.euler_shift} if model.euler_shift else {}
     return Decision(
         params={
             "prompt": cell.texts["prompt"],
@@ -51,13 +50,19 @@ def decide(cell: Cell) -> Decision:
             "seed": cell.seed if settings.seed is None else settings.seed,
             "max_tokens": model.max_tokens,
             "motion": settings.motion,
-            **euler,
+            **_sampler(model),
             **loras,
         },
         files=files,
         uses_model=True,
         gives={"clip": Photo(width, height, picture.focus, model.fps, frames)},
     )
+
+
+def _sampler(model: Model) -> dict[str, Json]:
+    """Return what replaces the sampler that comes with the weights; nothing for most models."""
+    told = {"euler_shift": model.euler_shift, "turbo": model.turbo and model.turbo.model_dump()}
+    return {name: value for name, value in told.items() if value}
 
 
 def _size(cell: Cell, model: Model, picture: Photo) -> tuple[int, int]:
@@ -95,7 +100,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         started, loaded = time.perf_counter(), weights.stats().seconds
         ran: list[Fallback] = []
         params: dict[str, Any] = dict(node.params) | {"loras": open_worn(node, studio)}
-        fps, _ = params.pop("fps"), params.pop("motion")
+        fps, *_ = (params.pop(name, None) for name in ("fps", "motion", "turbo"))
         frames = animate(
             ClipRequest(
                 spec=weights_spec(node, studio),

@@ -39,7 +39,10 @@ def size_of(cell: Cell, model: Model, stage: str) -> tuple[int, int]:
 def check_model(cell: Cell, model: Model, stage: str, steps: int, guidance: float) -> None:
     """Raise BadPlan where steps or guidance are more than a model was trained for."""
     if steps > model.max_steps:
-        raise BadPlan(f"{cell.shot}: {stage}.steps: {steps} is above the model's {model.max_steps}")
+        raise BadPlan(
+            f"{cell.shot}: {stage}.steps: {steps} is above the model's {model.max_steps}; "
+            f"write 1 to {model.max_steps}"
+        )
     if guidance > model.max_guidance:
         raise BadPlan(
             f"{cell.shot}: {stage}.guidance: {guidance} is above the model's {model.max_guidance}"
@@ -70,7 +73,8 @@ def files_of(model: Model, home: Home) -> Files | None:
             if not path.is_relative_to(root):
                 raise BadFile(f"{file!r}: leads outside {root}; set files.root to where it lies")
             networks.append((name, path))
-    return Files(ARCHITECTURES / told.architecture, tuple(networks), told.keep_packed)
+    configs = ARCHITECTURES / told.architecture
+    return Files(configs, tuple(networks), told.keep_packed, model.turbo)
 
 
 def fingerprint(model: Model, home: Home, hashes: FileHashes) -> str:

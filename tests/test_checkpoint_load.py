@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from gpu.checkpoint.network import blank, network
 from gpu.checkpoint.tensors import open_tensors
-from gpu.turbo.sla import SLAProcessor
+from gpu.turbo.sla import Blocks, SLAProcessor
 from tests.manifest import tensors
 
 Z_IMAGE = {"dim": 96, "n_heads": 4, "n_kv_heads": 4, "n_layers": 2, "n_refiner_layers": 1,
@@ -43,7 +43,8 @@ def load(weights, path, kind, config, *, dtype=torch.float32, keep=False):
     else:
         save_file(weights, path)
     library = "transformers" if kind in ("Qwen3Model", "UMT5EncoderModel") else "diffusers"
-    made = network(open_tensors(path), library, kind, config)
+    sla = Blocks(1) if any("proj_l" in key for key in weights) else None
+    made = network(open_tensors(path), library, kind, config, sla)
     return made.fill(dtype=dtype, device="cpu", keep_packed=keep)
 
 

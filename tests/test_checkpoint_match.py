@@ -201,7 +201,7 @@ def test_int8_is_for_the_layers_of_blocks(tmp_path):
     room = ARCHITECTURES / "wan2.1-t2v-1.3b" / "transformer" / "config.json"
     config = json.loads(room.read_text("utf-8"))
     with pytest.raises(BadFile, match=r"key 'text_embedding\.0\.int8_weight' is int8, expected"):
-        network(file, "diffusers", "WanTransformer3DModel", config)
+        network(file, "diffusers", "WanTransformer3DModel", config, Blocks())
     fused, stem = header("z_image", tmp_path), "layers.0.attention.qkv"
     del fused.entries[f"{stem}.weight"]
     fused.entries |= {f"{stem}.int8_weight": Entry((11520, 3840), "I8"),

@@ -10,6 +10,7 @@ from gpu.checkpoint.network import network
 from gpu.checkpoint.packed import Fp8Linear, widen_fp8
 from gpu.checkpoint.tensors import open_tensors
 from gpu.turbo.int8 import Int8Linear
+from gpu.turbo.sla import Blocks
 from tests.manifest import tensors
 from tests.test_checkpoint_load import QWEN, TURBO, UMT5, WAN, Z_IMAGE, load, wan, z_image
 
@@ -89,7 +90,7 @@ def test_turbo_diffusions_int8_file_keeps_its_own_numbers(tmp_path):
     assert torch.equal(q.bias, weights["blocks.1.self_attn.q.bias"].float())
     out, expected = wan(ours), wan(wide)
     assert (out - expected).norm() < 0.05 * expected.norm()
-    made = network(open_tensors(tmp_path / "quant.pth"), "diffusers", kind, TURBO)
+    made = network(open_tensors(tmp_path / "quant.pth"), "diffusers", kind, TURBO, Blocks(1))
     assert made.bytes(4, keep_packed=False) == pytest.approx(held(ours), rel=0.01)
 
 

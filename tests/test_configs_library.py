@@ -20,6 +20,11 @@ MODEL = (
     "  sizes: {portrait: [480, 832], square: [640, 640], landscape: [832, 480]}\n"
     "  steps: 4\n  frames: 81\n  max_frames: 81\n  fps: 16\n"
 )
+TURBO = MODEL + (
+    "  max_steps: 4\n  turbo: {sampler: rcm-ode, sigma_max: 200}\n"
+    "  files:\n    architecture: wan2.2-i2v-a14b\n    transformer: high.pth\n"
+    "    transformer_2: low.pth\n    text_encoder: t5.pth\n    vae: vae.pth\n"
+)
 
 
 @pytest.fixture
@@ -183,7 +188,8 @@ class TestHome:
             ("steps: 4", "steps: 4\n  guidance: 3", "guidance 3 is above max_guidance 0"),
             ("folder: own", "folder: ../own", "a folder inside models/"),
             ("folder: own", "folder: /etc", "a folder inside models/"),
-            ("WanImageToVideoPipeline", "WanPipeline", "did you mean 'ZImagePipeline'?"),
+            ("WanImageToVideoPipeline", "ZImagPipeline", "did you mean 'ZImagePipeline'?"),
+            ("WanImageToVideoPipeline", "WanPipeline", "WanPipeline does not make a clip"),
         ],
     )
     def test_a_model_must_agree_with_itself(self, home, old, new, said):
@@ -191,6 +197,55 @@ class TestHome:
         assert old in MODEL
         (home.root / "models.yaml").write_text(MODEL.replace(old, new, 1))
         with pytest.raises(BadField, match=r"models\.yaml:\d+") as caught:
+            Library.open(home)
+        assert said in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("max_steps: 4", "max_steps: 8", "max_steps 8: `turbo` models were made for 1 to 4"),
+            ("steps: 4", "steps: 5", "steps 5 is above max_steps 4"),
+            ("sigma_max: 200", "sigma_max: 14", "turbo.sigma_max: 14 does not fit"),
+            ("sigma_max: 200", "sigma_max: .inf", "turbo.sigma_max"),
+            ("sigma_max: 200", "sla_share: 0.1", "turbo.sigma_max: is missing"),
+            ("sampler: rcm-ode", "sampler: rcm-odd", "did you mean 'rcm-ode'?"),
+            ("sigma_max: 200", "sigma_max: 200, sla_share: 0", "turbo.sla_share: 0 does not fit"),
+            ("max_steps: 4", "max_steps: 4\n  max_guidance: 5", "`turbo` models know no guidance"),
+            ("max_steps: 4", "max_steps: 4\n  euler_shift: 5", "`turbo` has a sampler of its own"),
+            ("architecture: wan2.2-i2v-a14b", "architecture: wan2.2-ti2v-5b", "is for TurboDiff"),
+        ],
+    )
+    def test_a_turbo_model_draws_as_it_was_distilled(self, home, old, new, said):
+        """Its steps, its sampler, its architectures, and no guidance."""
+        assert old in TURBO
+        text = TURBO.replace(old, new, 1)
+        if "5b" in new:
+            text = text.replace("    transformer_2: low.pth\n", "")
+        (home.root / "models.yaml").write_text(text)
+        with pytest.raises(BadField, match=r"models\.yaml:\d+") as caught:
+            Library.open(home)
+        assert said in str(caught.value)
+
+    def test_turbo_is_for_single_files(self, home):
+        """TurboDiffusion publishes nothing in diffusers' layout."""
+        row = MODEL + "  max_steps: 4\n  turbo: {sigma_max: 80}\n"
+        (home.root / "models.yaml").write_text(row)
+        with pytest.raises(BadField, match=r"turbo: is for TurboDiffusion's `files`, of wan2\.1"):
+            Library.open(home)
+
+    @pytest.mark.parametrize(
+        ("field", "model", "said"),
+        [
+            ("clip", "turbowan2.1-t2v-14b", "makes clips from words alone; those that start from"),
+            ("text_clip", "mini-clip", "no text-clip model 'mini-clip'"),
+        ],
+    )
+    def test_clips_from_words_and_from_pictures_are_two_things(self, home, field, model, said):
+        """A model of the one cannot be taken for the other."""
+        row = {"picture": "mini-picture", "clip": "mini-clip", field: model}
+        fields = ", ".join(f"{name}: {value}" for name, value in row.items())
+        (home.root / "profiles.yaml").write_text(f"own: {{device: cpu, budget_gb: 1, {fields}}}")
+        with pytest.raises(BadField, match=rf"profiles\.yaml:1.*own\.{field}") as caught:
             Library.open(home)
         assert said in str(caught.value)
 

@@ -99,7 +99,13 @@ class Network:
         return torch.float32 if stay & set(piece.target.split(".")) else dtype
 
 
-def network(file: TensorFile, library: str, class_name: str, config: Mapping[str, Any]) -> Network:
+def network(
+    file: TensorFile,
+    library: str,
+    class_name: str,
+    config: Mapping[str, Any],
+    sla: Blocks | None = None,
+) -> Network:
     """Return the network of `file`, its header checked against the whole module.
 
     Args:
@@ -107,19 +113,36 @@ def network(file: TensorFile, library: str, class_name: str, config: Mapping[str
         library: `diffusers` or `transformers`.
         class_name: one of `match.LAYOUTS`.
         config: what the class is made from.
+        sla: how sparsely the self-attention of a TurboDiffusion file attends.
 
     Raises:
-        BadFile: where the file does not hold just this network.
+        BadFile: where the file does not hold just this network, or is TurboDiffusion's without
+            `sla`, or another's with it.
     """
     layout, _ = recognise(file, class_name)
+    _check_sparse(file, layout is names_wan.TURBO, sla is not None)
     module = blank(library, class_name, config)
-    if layout is names_wan.TURBO:
-        add_sla(module, Blocks())
+    if sla:
+        add_sla(module, sla)
     made = Network(module, file, match(file, class_name, shapes(module)))
     for piece in made.pieces:
         if piece.tiled and not made.kept(piece):
             raise BadFile(f"{file.path}: key {piece.source!r} is int8, expected BF16, F16 or F32")
     return made
+
+
+def _check_sparse(file: TensorFile, learnt: bool, wanted: bool) -> None:
+    """Raise BadFile where sparse attention would lack its weights, or its weights their use."""
+    if wanted and not learnt:
+        raise BadFile(
+            f"{file.path}: is not TurboDiffusion's: it has no key like {names_wan.TURBO.marks[0]!r}"
+            "; name its file, or take `turbo` out of the model's row"
+        )
+    if learnt and not wanted:
+        raise BadFile(
+            f"{file.path}: is TurboDiffusion's, which needs its own sampler and attention: take a "
+            "model with `turbo`, e.g. `turbo: {sampler: rcm-ode, sigma_max: 200}`"
+        )
 
 
 def blank(library: str, class_name: str, config: Mapping[str, Any]) -> nn.Module:

@@ -25,11 +25,10 @@ from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from torch import Tensor
 
 from configs.errors import BadInput
+from configs.model import TURBO_STEPS
 
 ANGLES = (1.5, 1.4, 1.0)
-"""TrigFlow angles after the first; the models were distilled for one to four steps."""
-
-MOST_STEPS = len(ANGLES) + 1
+"""TrigFlow angles after the first: four steps, or less, were distilled."""
 
 
 def flow_times(sigma_max: float, steps: int) -> Tensor:
@@ -42,8 +41,8 @@ def flow_times(sigma_max: float, steps: int) -> Tensor:
     Raises:
         BadInput: where the model wasn't distilled for `steps`, or `sigma_max` starts too late.
     """
-    if steps not in range(1, MOST_STEPS + 1):
-        raise BadInput(f"steps: {steps!r} for a model distilled for 1 to {MOST_STEPS} steps")
+    if steps not in range(1, TURBO_STEPS + 1):
+        raise BadInput(f"steps: {steps!r} for a model distilled for 1 to {TURBO_STEPS} steps")
     if not math.tan(ANGLES[0]) < sigma_max < math.inf:
         least = math.tan(ANGLES[0])
         raise BadInput(f"sigma_max: {sigma_max!r} is not above {least:.1f}, the second step's")
@@ -70,7 +69,7 @@ class RCMScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self, sigma_max: float = 80.0, ode: bool = False, num_train_timesteps: int = 1000
     ) -> None:
         self._source: torch.Generator | None = None
-        self.set_timesteps(MOST_STEPS)
+        self.set_timesteps(TURBO_STEPS)
 
     def start(self, shape: Sequence[int], seed: int) -> Tensor:
         """Return the first latents, t0·e in float32 on the CPU, and seed all noise to come.
