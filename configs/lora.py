@@ -16,7 +16,7 @@ Expert = Literal["both", "high-noise", "low-noise"]
 class Lora(Declaration):
     """One adapter over a model: `{file: brand.safetensors, weight: 0.8}`."""
 
-    file: Annotated[str, StringConstraints(pattern=LORA_FILE)]
+    file: Annotated[str, StringConstraints(pattern=LORA_FILE, max_length=255)]
     """A path inside the home's `models/loras/`."""
     weight: Annotated[float, Field(ge=-4, le=4)] = 1.0
     """How much of it: 1 as it was trained, 0 none."""

@@ -40,14 +40,24 @@ def lora_path(lora: Lora, home: Home) -> Path:
     Raises:
         BadFile: where it is missing, cut short, or leads outside.
     """
-    root = home.inside(FOLDER)
-    path = home.inside(f"{FOLDER}/{lora.file}")
-    if not path.is_relative_to(root):
-        raise BadFile(f"{lora.file!r}: leads outside {root}; put the adapter inside it")
+    root, path = _root(home), _inside(lora.file, home)
     if not path.is_file():
         known = [each.relative_to(root).as_posix() for each in root.rglob("*.safetensors")]
         raise BadFile(f"{unknown('adapter', lora.file, sorted(known))}; they lie in {root}")
     check(path)
+    return path
+
+
+def _root(home: Home) -> Path:
+    """Return the folder of adapters, which may be a link to that of ComfyUI."""
+    return (home.root / FOLDER).resolve()
+
+
+def _inside(file: str, home: Home) -> Path:
+    root = _root(home)
+    path = (root / file).resolve()
+    if not path.is_relative_to(root):
+        raise BadFile(f"{file!r}: leads outside {root}; put the adapter inside it")
     return path
 
 
@@ -72,7 +82,7 @@ def open_worn(node: Node, studio: Studio) -> tuple[LoraFile, ...]:
     told = cast("list[dict[str, Any]]", node.params.get("loras", []))
     files = [cast("InputFile", node.inputs[_port(number)]) for number in range(len(told))]
     return tuple(
-        LoraFile(studio.home.inside(file.path), file.sha256, one["weight"], one["expert"])
+        LoraFile(_inside(file.path[len(FOLDER) + 1 :], studio.home), file.sha256, **one)
         for file, one in zip(files, told, strict=True)
     )
 

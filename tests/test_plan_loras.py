@@ -153,6 +153,7 @@ def test_explain_tells_who_set_them(desk: Desk):
         ({"file": "brnd.safetensors"}, "no adapter 'brnd.safetensors'.* 'brand.safetensors'"),
         ({"file": "../../brand.safetensors"}, r"\[0\]\.file: .* inside models/loras/"),
         ({"file": "/etc/x.safetensors"}, r"\[0\]\.file: .* inside models/loras/"),
+        ({"file": "n" * 300 + ".safetensors"}, r"0\]\.file: .* at most 255 characters"),
         ({"file": "brand.ckpt"}, r"\[0\]\.file: .* a \.safetensors file"),
         ({**BRAND, "weight": 90}, r"\[0\]\.weight: 90 .* at most 4"),
         ({**BRAND, "weight": ".nan"}, r"\[0\]\.weight: .* a number"),
@@ -188,6 +189,15 @@ def test_a_broken_or_escaping_file_is_one_error(desk: Desk, tmp_path):
         with pytest.raises(BadFile, match=r"keyframe\.loras: .*leads outside"):
             desk.plan(wearing(BRAND))
         path.unlink()
+
+
+def test_the_folder_may_be_a_link_to_comfyuis(desk: Desk, tmp_path):
+    """Adapters that lie there already need no copy; the key is the same."""
+    before = keyframes(desk.plan(wearing(BRAND))).keys()
+    folder = desk.home.root / "models" / "loras"
+    folder.rename(tmp_path / "comfyui-loras")
+    folder.symlink_to(tmp_path / "comfyui-loras")
+    assert keyframes(desk.plan(wearing(BRAND))).keys() == before
 
 
 @pytest.mark.parametrize(
