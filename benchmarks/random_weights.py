@@ -1,0 +1,104 @@
+"""Pipelines of full size with random weights: for time and memory, with nothing downloaded."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gpu import fit as fits
+from gpu.checkpoint.match import LAYOUTS
+from gpu.checkpoint.network import blank
+from gpu.folder import quiet, read_json
+from gpu.weights import WeightsSpec
+
+TINY: dict[str, dict[str, Any]] = {
+    "ZImageTransformer2DModel": {
+        "dim": 256, "n_heads": 2, "n_kv_heads": 2, "n_layers": 1, "n_refiner_layers": 1,
+        "cap_feat_dim": 64,
+    },
+    "Qwen3Model": {
+        "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 32,
+    },
+    "WanTransformer3DModel": {
+        "num_layers": 1, "num_attention_heads": 2, "ffn_dim": 64, "text_dim": 64,
+    },
+    "UMT5EncoderModel": {"d_model": 64, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 2},
+    "AutoencoderKL": {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1},
+    "AutoencoderKLWan": {"base_dim": 8, "decoder_base_dim": 8, "num_res_blocks": 1},
+}  # fmt: skip
+"""What `tiny` makes smaller, by class; layouts, channels and code stay."""
+
+
+def make(spec: WeightsSpec, *, tiny: bool) -> Any:  # noqa: ANN401  (a pipeline of diffusers)
+    """Return the pipeline of an architecture with random weights, fitted as real ones are.
+
+    Args:
+        spec: its folder is one of ARCHITECTURES.
+        tiny: make it smaller as TINY says.
+    """
+    import diffusers
+
+    place = spec.device if spec.fit.offload == "none" else "cpu"
+    index = read_json(spec.folder / "model_index.json")
+    with quiet():
+        parts = {
+            name: _part(spec, name, value, place, tiny)
+            for name, value in index.items()
+            if not name.startswith("_")
+        }
+        pipe = getattr(diffusers, spec.pipeline)(**parts)
+    pipe.set_progress_bar_config(disable=True)
+    fits.apply(pipe, spec.fit, spec.device)
+    return pipe
+
+
+def _part(spec: WeightsSpec, name: str, value: Any, place: str, tiny: bool) -> Any:  # noqa: ANN401
+    match value:
+        case [str(library), str(kind)] if kind in LAYOUTS:
+            config = read_json(spec.folder / name / "config.json")
+            config |= TINY.get(kind, {}) if tiny else {}
+            return _random(blank(library, kind, config), getattr(torch, spec.dtype), place)
+        case ["transformers", str()]:
+            return _tokenizer(spec.pipeline)
+        case [str(library), str(kind)]:
+            made = getattr(importlib.import_module(library), kind)
+            return made.from_pretrained(spec.folder / name)
+        case [None, None]:
+            return None
+    return value
+
+
+def _tokenizer(pipeline: str) -> Any:  # noqa: ANN401  (of transformers)
+    """Return a shipped one: the text's words do not matter here, and all are padded to 512."""
+    from transformers import AutoTokenizer
+
+    folder = "image" if pipeline == "ZImagePipeline" else "video"
+    return AutoTokenizer.from_pretrained(
+        Path(str(files("gpu"))) / "mini" / "weights" / folder / "tokenizer"
+    )
+
+
+def _random(module: Any, dtype: torch.dtype, place: str) -> Any:  # noqa: ANN401
+    """Give a module of the meta device weights: one random block over and over, in no time."""
+    chance = torch.Generator("cpu").manual_seed(0)
+    block = (torch.randn(1 << 20, generator=chance) * 0.02).to(place)
+    stay = set(getattr(module, "_keep_in_fp32_modules", None) or ())
+    if type(module).__module__.startswith("transformers"):
+        stay = set()  # transformers' list is for float16 alone
+    for name, empty in list(module.named_parameters()):
+        where, _, leaf = name.rpartition(".")
+        kept = torch.float32 if stay & set(name.split(".")) else dtype
+        full = torch.empty(empty.shape, dtype=kept, device=place)
+        for piece in full.view(-1).split(len(block)):
+            piece.copy_(block[: len(piece)])
+        if full.ndim == 1 and leaf in ("weight", "gamma"):
+            full.fill_(1)
+        setattr(module.get_submodule(where), leaf, torch.nn.Parameter(full, requires_grad=False))
+    if hasattr(module, "tie_weights"):
+        module.tie_weights()
+    return module.to(place).eval()
