@@ -2,7 +2,7 @@
 
 diffusers runs it chunk by chunk (1 frame, then 4) with a feature cache, which is too slow to
 train through. The causal convolutions see the same frames either way; only the resamplers treat
-the first chunk apart, which `_resample` spells out. `tests/test_mini_wan.py` holds both equal.
+the first chunk apart, which `_resample` spells out. `tests/test_mini_fast.py` holds both equal.
 """
 
 import torch
