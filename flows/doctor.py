@@ -70,7 +70,9 @@ def _models(home: Home) -> Iterator[Finding]:
     for name, model in Library.open(home).models.items():
         try:
             if lacking := _lacking(model, home):
-                yield Finding(f"model {name}", "missing", lacking)
+                fetch = f"`keyreel models fetch {name}`, or " if model.source else ""
+                told = lacking if model.files else fetch + lacking
+                yield Finding(f"model {name}", "missing", told)
             else:
                 for lora in model.loras:
                     lora_path(lora, home)
@@ -87,7 +89,7 @@ def _lacking(model: Model, home: Home) -> str:
     files, folder = files_of(model, home), folder_of(model, home)
     if files and not any(path.exists() for _, path in files.networks):
         return f"no {files.networks[0][1]}; set files.root to ComfyUI's models folder"
-    if not files and not folder.is_dir():
+    if not files and not (folder / "model_index.json").exists():
         return f"put its diffusers folder at {folder}"
     return ""
 

@@ -56,7 +56,7 @@ def shelf(home: Home) -> Iterator[Shelved]:
                 check(path)
         except BadFile as error:
             there, text = False, str(error)
-            if model.source:
+            if model.source and not model.files:
                 text = f"keyreel models fetch {name}"
         yield Shelved(name, model.makes, profiles, there, size, licence, text)
 

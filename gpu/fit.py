@@ -136,12 +136,10 @@ def _offload_groups(pipe: DiffusionPipeline, device: str) -> None:
     """
     import torch
 
-    stream = device == "cuda"
     pipe.enable_group_offload(
         onload_device=torch.device(device),
         offload_type="leaf_level",
-        use_stream=stream,
-        low_cpu_mem_usage=stream,  # pins a layer when it is needed, not all weights twice
+        use_stream=device == "cuda",  # weights wait in pinned memory: faster copies
         exclude_modules=["vae"],
     )
 
@@ -155,8 +153,9 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-FULL = ("can't allocate memory", "STATUS_ALLOC_FAILED", "CUDA out of memory")
-"""In messages of plain RuntimeErrors: torch's allocator of main memory, cuDNN's and cuBLAS's."""
+FULL = ("can't allocate memory", "STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+"""In messages of plain RuntimeErrors: torch's allocator of main memory, cuDNN's and cuBLAS's, and
+CUDA's where no more memory can be pinned."""
 
 
 def fitted(

@@ -196,3 +196,12 @@ def test_warm_says_seconds_and_rate(keyreel, home):
     files = list((SHIPPED / "image").rglob("*.safetensors"))
     assert picture.bytes > sum(path.stat().st_size for path in files)
     assert picture.rate == picture.bytes / 1e9 / picture.seconds
+
+
+def test_the_doctor_says_how_to_get_a_model(keyreel, home):
+    """Also where its folder holds the tokenizer alone, for a row of single files."""
+    (home.root / "models" / "tiny" / "tokenizer").mkdir(parents=True)
+    _, out, _ = keyreel("doctor")
+    (line,) = [line for line in out.splitlines() if "model tiny " in line]
+    assert line.startswith("missing")
+    assert "`keyreel models fetch tiny`, or put its diffusers folder at" in line

@@ -168,7 +168,7 @@ def _tokenizer_file(folder: Path, files: Files) -> Path:
         source = read_json(files.configs / "model_index.json").get("_source")
         raise BadFile(
             f"{path}: is missing; no weight file holds the tokenizer: put tokenizer/tokenizer.json "
-            f"of {source} there"
+            f"of {source} there, or `keyreel models fetch` it"
         )
     return path
 
