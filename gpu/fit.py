@@ -191,7 +191,8 @@ def fitted(
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            reason = f"out of memory: {str(error).splitlines()[0][:160]}"
+            said = str(error).splitlines() or [type(error).__name__]
+            reason = f"out of memory: {said[0][:160]}"
         else:
             if fit != spec.fit:
                 weights.learned[spec.key, shape] = Fallback(spec.fit, fit, reason)

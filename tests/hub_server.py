@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,8 +38,10 @@ class HubServer(ThreadingHTTPServer):
         """Bytes that are sent in place of those that are listed."""
         self.cut: dict[str, int] = {}
         """By path: after how many bytes the connection is cut; from then on the file is refused."""
+        self.resets = False
+        """Cut as a router does that forgot the connection: with a reset, not with an end."""
         self.refused: set[str] = set()
-        self.gated = self.extra = False
+        self.gated = False
         self.asked: list[tuple[str, str, str]] = []
         """Method, path and Range of every request for a file."""
         self.tokens: set[str] = set()
@@ -138,6 +143,11 @@ class _Answer(BaseHTTPRequestHandler):
             self.server.refused.add(path)
             self.close_connection = True
         self.wfile.write(body)
+        if self.close_connection and self.server.resets:
+            self.wfile.flush()
+            time.sleep(0.1)  # what was sent arrives first: a reset overtakes it
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
 
 @contextmanager

@@ -234,6 +234,19 @@ def test_no_fit_is_small_enough(cache, tiny_clip):
     assert cache.stats().bytes == 0
 
 
+def test_an_error_without_words_is_told_by_its_name(cache, tiny_clip):
+    """Python's own MemoryError mostly has none."""
+    told = []
+
+    def work(pipe):
+        if pipe.fit == Fit():
+            raise MemoryError
+        return "made"
+
+    fitted(tiny_clip, cache, (64, 64), work, told.append)
+    assert told[0].reason == "out of memory: MemoryError"
+
+
 def test_other_errors_are_not_hidden(cache, tiny_clip):
     """A bug stays a bug."""
 

@@ -94,6 +94,15 @@ def test_a_cut_connection_is_gone_on_with(home, model, hub):
     assert hub.asked[0] == ("GET", BIG, f"bytes={half}-")  # what came before it is kept
 
 
+def test_a_reset_connection_is_said_in_words(home, model, hub):
+    """The library tries again after an end, not after a reset; a person does."""
+    hub.cut, hub.resets = {BIG: len(hub.files[BIG]) // 2048 * 1024}, True
+    with pytest.raises(FetchFailed, match=r"no way to the hub .*; what has arrived is kept"):
+        fetched(home, model, hub.address)
+    hub.refused.clear()
+    assert (fetched(home, model, hub.address) / BIG).read_bytes() == hub.files[BIG]
+
+
 def test_another_checksum_is_refused(home, model, hub):
     """Bytes of the right number but not those published are thrown away."""
     data = hub.files[BIG]
