@@ -1,5 +1,6 @@
 """Each training part runs from drawn scenes to saved weights, at a size for a CPU."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gpu.mini.train import (
     video_model,
     video_vae,
 )  # fmt: skip
+from gpu.mini.train.__main__ import main
 from gpu.mini.train.run import Clock, Part, cosine
 from gpu.mini.train.sheets import sheet
 
@@ -84,9 +86,28 @@ def test_video(part: Part) -> None:
         assert said in log
 
 
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [("--part transformer", "needs --start"), ("--part vae", "no GPU")],
+    ids=["start", "gpu"],
+)
+def test_the_command_says_what_it_lacks(
+    said: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Earlier weights or a GPU that are missing are one line, not a traceback minutes later."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["train", "video", "--out", str(tmp_path), *said.split()])
+    with pytest.raises(SystemExit):
+        main()
+    assert wanted in capsys.readouterr().err
+
+
 def test_clock_always_ends() -> None:
     """No time left is an ended clock, not an endless one."""
-    assert Clock(-5).tick() >= 0
+    clock = Clock(-5)
+    time.sleep(0.02)  # it grants a hundredth of a second, so that a rate can be told
+    assert clock.tick() >= 1
     assert cosine(1.0, 1000) == pytest.approx(0.03)
 
 

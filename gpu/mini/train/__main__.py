@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import torch
+
 from gpu.mini.camera import SIZES
 from gpu.mini.train.run import Part
 
@@ -20,13 +22,20 @@ def _asked() -> argparse.Namespace:
     ask.add_argument("--start", type=Path, help="folder of an earlier part to go on from")
     ask.add_argument("--side", type=int, choices=SIZES, default=384, help="class of the pictures")
     ask.add_argument("--rates", type=_pair, default=(1.0, 0.01), help="rate's factor, FROM:TO")
-    ask.add_argument("--guided", type=_pair, default=(1.0, 1.0), help="image: FROM:WHOLE, shares")
+    ask.add_argument(
+        "--guided", type=_pair, default=(1.0, 1.0), help="image: shares of the time, FROM:WHOLE"
+    )
     ask.add_argument("--count", type=int, help="scenes an aspect")
     ask.add_argument(
         "--seconds", type=float, default=560, help="wall clock of the part, saving included"
     )
     ask.add_argument("--seed", type=int, default=0)
-    return ask.parse_args()
+    given = ask.parse_args()
+    if given.part != "vae" and given.start is None:
+        ask.error(f"--part {given.part} needs --start: the folder that holds {given.model}_vae")
+    if not torch.cuda.is_available():
+        ask.error("torch sees no GPU here, and a training part needs one")
+    return given
 
 
 def _train_image(part: Part, given: argparse.Namespace) -> None:
@@ -51,7 +60,7 @@ def _train_video(part: Part, given: argparse.Namespace) -> None:
     if given.part == "vae":
         from gpu.mini.train.video_vae import train_vae
 
-        train_vae(part, start=str(given.start / "video_vae") if given.start else "")
+        train_vae(part, start=given.start)
     elif given.part == "decoder":
         from gpu.mini.train.decoder import train_video_decoder
 

@@ -21,7 +21,7 @@ from gpu.mini.train.data import to_unit
 from gpu.mini.train.decoder_data import Pool, Sets, clips, pictures
 from gpu.mini.train.optim import Optimizer, parameters
 from gpu.mini.train.run import Clock, Part, compiled, cosine, gradient_l1
-from gpu.mini.train.sheets import sheet
+from gpu.mini.train.sheets import decibels, sheet
 from gpu.mini.untyped import Untyped
 
 RATE = 0.6
@@ -116,11 +116,6 @@ def _pixels(made: Tensor, real: Tensor) -> Tensor:
     return loss + 0.5 * F.avg_pool3d(diff, (1, 4, 4)).abs().mean()
 
 
-def _db(error: Tensor) -> float:
-    """A mean squared error of pictures in -1..1 as PSNR."""
-    return float(10 * torch.log10(4 / error.mean().clamp_min(1e-9)))
-
-
 @torch.no_grad()
 def measure(coder: Coder, held: Sets, noise: float = 0.0) -> dict[str, Tensor]:
     """Squared error by frame, [T], of each set of whole held-out pictures or clips.
@@ -144,10 +139,10 @@ def measure(coder: Coder, held: Sets, noise: float = 0.0) -> dict[str, Tensor]:
 def _report(part: Part, title: str, figures: dict[str, Tensor]) -> float:
     """Logs dB by set, and the worst and best frame of clips; returns the worst set's."""
     for name, error in figures.items():
-        frame = [_db(e) for e in error]
+        frame = [decibels(e) for e in error]
         spread = f", frames {min(frame):.1f} to {max(frame):.1f}" if len(frame) > 1 else ""
-        part.log(f"{title} {name}: psnr {_db(error):.2f}{spread}")
-    return min(_db(error) for error in figures.values())
+        part.log(f"{title} {name}: psnr {decibels(error):.2f}{spread}")
+    return min(decibels(error) for error in figures.values())
 
 
 @torch.no_grad()
@@ -207,7 +202,7 @@ def _train(part: Part, fast: Coder, plain: Coder, pools: list[Pool], sets: Sets)
             error = (made[::2] - real[::2]).detach().square()
             weights = " ".join(f"{n} {w.item():.4f}" for n, w in judged.weights.items())
             part.log(
-                f"{plain.name} step {clock.steps} loss {loss.item():.4f} psnr {_db(error):.2f}"
+                f"{plain.name} step {clock.steps} loss {loss.item():.4f} psnr {decibels(error):.2f}"
                 f" {weights} critic {told.item():.3f} {clock.rate():.1f}/s"
             )
     opt.swap()
@@ -263,8 +258,6 @@ def train_video_decoder(
     part.log("rendered", count, "clips and", stills, "pictures an aspect")
     vae = AutoencoderKLWan.from_pretrained(start / "video_vae", local_files_only=True).float()
     vae = vae.to(part.device)
-    for weight in vae.parameters():  # Module.to refuses this format for 4-d weights
-        if weight.dim() == 5:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+    wan_parallel.channels_last(vae)
     coder = video_coder(part, vae)
     _train(part, coder, coder, pools, sets)

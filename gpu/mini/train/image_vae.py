@@ -11,7 +11,7 @@ from gpu.mini.camera import SIZES
 from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, draw, paint, to_unit
 from gpu.mini.train.run import Clock, Part, compiled, cosine, gradient_l1
-from gpu.mini.train.sheets import psnr, sheet
+from gpu.mini.train.sheets import decibels, psnr, sheet
 from gpu.mini.untyped import Untyped
 
 CHANNELS = 12
@@ -78,8 +78,8 @@ def train_vae(part: Part, count: int = 9000, crop: int = CROP, batch: int = BATC
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         opt.step()
         if clock.steps % 200 == 1:
-            db = 10 * torch.log10(4 / mse).item()
-            part.log(f"image vae step {clock.steps} loss {loss.item():.4f} psnr {db:.2f}")
+            told = f"loss {loss.item():.4f} psnr {decibels(mse):.2f}"
+            part.log(f"image vae step {clock.steps} {told}")
         if clock.steps % 2000 == 0:
             save_vae(part, vae, pool)
     save_vae(part, vae, pool)

@@ -1,4 +1,4 @@
-"""Contact sheets: what a person looks at after a training part."""
+"""What a person looks at after a training part: contact sheets, and errors in decibels."""
 
 from pathlib import Path
 
@@ -20,6 +20,14 @@ def sheet(pictures: Tensor, columns: int, path: Path, quality: int = 88) -> None
     Image.fromarray(page).save(path, quality=quality)
 
 
-def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures in -1..1 (peak to peak 2)."""
-    return float(10 * torch.log10(4 / (a.float() - b.float()).square().mean().clamp_min(1e-9)))
+def decibels(error: Tensor, span: float = 2.0) -> float:
+    """Squared errors as peak signal-to-noise ratio in dB; 96 at most where ``span`` is 2.
+
+    ``span``: from black to white, 2 for pictures in -1..1, 1 for pictures in 0..1.
+    """
+    return float(10 * torch.log10(span**2 / error.mean().clamp_min(1e-9)))
+
+
+def psnr(a: Tensor, b: Tensor, span: float = 2.0) -> float:
+    """Peak signal-to-noise ratio in dB of two pictures; ``span`` as `decibels` has it."""
+    return decibels((a.float() - b.float()).square(), span)

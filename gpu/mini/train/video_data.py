@@ -113,9 +113,7 @@ def encode_clips(
     """Renders and encodes all clips of a class of sizes."""
     torch.backends.cudnn.benchmark = False
     vae = copy.deepcopy(vae)
-    for weight in vae.parameters():  # Module.to refuses this format for 4-d weights
-        if weight.dim() == 5:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+    wan_parallel.channels_last(vae)
     out = {}
     for d in drawn:
         latents, product = _encode(part, vae, d, SIZES[size][d.aspect])

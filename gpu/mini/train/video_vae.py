@@ -2,6 +2,7 @@
 
 import copy
 import random
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +13,12 @@ from gpu.mini.train import wan_parallel
 from gpu.mini.train.augment import worn
 from gpu.mini.train.data import ASPECTS, FRAMES, draw, paint, to_unit
 from gpu.mini.train.run import Clock, Part, cosine, gradient_l1
-from gpu.mini.train.sheets import psnr, sheet
+from gpu.mini.train.sheets import decibels, psnr, sheet
 from gpu.mini.untyped import Untyped
 
 CHANNELS = 16
-PHASES = ((0.42, 1, 160, 96), (1.0, FRAMES, 128, 9))
+Phase = tuple[float, int, int, int]
+PHASES: tuple[Phase, ...] = ((0.42, 1, 160, 96), (1.0, FRAMES, 128, 9))
 """Until this share of the time: frames, side of the crop, batch. First single pictures (many
 scenes a step: ten times the progress of clips), then whole clips only: trained on fewer frames
 than it decodes, an earlier model drifted to orange past them."""
@@ -133,20 +135,22 @@ def _pools(part: Part, clips: int, pictures: int) -> tuple[dict[str, Tensor], di
 
 
 def train_vae(
-    part: Part, clips: int = 250, pictures: int = 5000, phases: Untyped = PHASES, start: str = ""
-) -> None:
-    """Trains for the part's time; saves fp32 weights to ``out/video_vae``, then ``out/READY``."""
+    part: Part, clips: int = 250, pictures: int = 5000, phases: tuple[Phase, ...] = PHASES,
+    start: Path | None = None,
+) -> None:  # fmt: skip
+    """Trains for the part's time; saves fp32 weights to ``out/video_vae``.
+
+    ``start`` holds an earlier ``video_vae`` to go on from; None is an untrained one.
+    """
     moving, fixed = _pools(part, clips, pictures)
     vae = new_vae().to(part.device)
     if start:
         from diffusers import AutoencoderKLWan
 
-        vae = AutoencoderKLWan.from_pretrained(start).float().to(part.device)
+        vae = AutoencoderKLWan.from_pretrained(start / "video_vae").float().to(part.device)
     part.log("parameters", sum(p.numel() for p in vae.parameters()))
     if part.device == "cuda":
-        for weight in vae.parameters():  # Module.to refuses this format for 4-d weights
-            if weight.dim() == 5:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+        wan_parallel.channels_last(vae)
     top = 2e-3 if not start else 1.5e-3
     opt = torch.optim.AdamW(vae.parameters(), top, betas=(0.9, 0.98), weight_decay=1e-4)
     clock = Clock(part.seconds - part.elapsed() - (8 if part.device == "cuda" else 2))
@@ -161,13 +165,11 @@ def train_vae(
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         opt.step()
         if clock.steps % 100 == 1:
-            db = 10 * torch.log10(4 / mse).item()
             part.log(
-                f"video vae step {clock.steps} frames {frames} loss {loss.item():.4f} psnr {db:.2f}"
-                f" {clock.rate():.1f}/s"
+                f"video vae step {clock.steps} frames {frames} loss {loss.item():.4f}"
+                f" psnr {decibels(mse):.2f} {clock.rate():.1f}/s"
             )
     save_vae(part, vae, moving)
-    (part.out / "READY").touch()
 
 
 def _crops(data: Tensor, crop: int, batch: int) -> Tensor:

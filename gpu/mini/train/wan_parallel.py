@@ -47,6 +47,13 @@ def _resample(layer: Untyped, x: Tensor) -> Tensor:
     return y
 
 
+def channels_last(vae: Untyped) -> None:
+    """Lays the convolutions' weights out as a GPU reads them; clips are to be laid out alike."""
+    for weight in vae.parameters():  # Module.to refuses this format for 4-d weights
+        if weight.dim() == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+
+
 def encode(vae: Untyped, x: Tensor) -> Tensor:
     """Clips [B, 3, 4k+1, H, W] to posterior parameters [B, 2z, k+1, H/8, W/8]."""
     from diffusers.models.autoencoders.autoencoder_kl_wan import WanResample, patchify
