@@ -1,5 +1,6 @@
 """The measurement of the embedded models: its judges, its prompts, its figures, at tiny size."""
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from benchmarks import mini_quality
-from benchmarks.mini import clips, pictures, renders, told, training, warps
+from benchmarks.mini import pictures, renders, steady, told, training, warps
 from benchmarks.mini.colours import delta_e, lab, named, palette
 from benchmarks.mini.judges import CLIP_SIDE, SIDE, WARP, Judges, answers
+from configs.colour import ciede2000
 from gpu.mini.camera import SIZES
 from gpu.mini.captions import caption
 from gpu.mini.scenes import draw_scene, held_out
@@ -40,6 +42,14 @@ def test_colour_difference(a: tuple[float, ...], b: tuple[float, ...], wanted: f
     assert delta_e(torch.tensor(a).double().numpy(), torch.tensor(b).double().numpy()) == (
         pytest.approx(wanted, abs=1e-4)
     )
+
+
+def test_both_formulas_are_one() -> None:
+    """The product's own CIEDE2000, which a bare GPU machine cannot import, says the same."""
+    names = vocabulary().ids("colour")
+    for a, b in itertools.combinations(names, 2):
+        pair = [(float(c[0]), float(c[1]), float(c[2])) for c in (named(a), named(b))]
+        assert delta_e(named(a), named(b)) == pytest.approx(ciede2000(*pair), abs=1e-9)
 
 
 def test_palette_is_apart_and_maximal() -> None:
@@ -165,15 +175,15 @@ def test_a_round_plain_product_turns_unseen(tiny: None) -> None:
 def test_flicker_and_jump() -> None:
     """A still trembles not at all, noise much; a jolt at the start is a jump."""
     still = torch.rand(1, 3, 64, 64).expand(33, -1, -1, -1)
-    assert clips.flicker(still) == 0
-    assert clips.jump(still) == 1
-    assert clips.flicker(torch.rand(33, 3, 64, 64)) > 10
+    assert steady.flicker(still) == 0
+    assert steady.jump(still) == 1
+    assert steady.flicker(torch.rand(33, 3, 64, 64)) > 10
     fade = torch.linspace(0, 1, 33).view(-1, 1, 1, 1).expand(-1, 3, 64, 64)
-    assert clips.flicker(fade) < 0.01
+    assert steady.flicker(fade) < 0.01
     jolt = fade.clone()
     jolt[3:] += 0.5
-    assert clips.jump(fade) == pytest.approx(1, abs=0.01)
-    assert clips.jump(jolt) > 5
+    assert steady.jump(fade) == pytest.approx(1, abs=0.01)
+    assert steady.jump(jolt) > 5
 
 
 class _Sees(Judges):
@@ -192,8 +202,8 @@ def test_drift_of_a_recoloured_product() -> None:
     ends = [colour.view(1, 3, 1, 1).expand(1, 3, 40, 40) for colour in (red, orange)]
     clip = ends[0] * (1 - share) + ends[1] * share
     away = delta_e(lab(red.double().numpy()), lab(orange.double().numpy()))
-    assert clips.drift(_Sees(), clip) == pytest.approx((away, away), abs=0.1)
-    assert clips.drift(_Sees(), clip[:1].expand(33, -1, -1, -1)) == (0, 0)
+    assert steady.drift(_Sees(), clip) == pytest.approx((away, away), abs=0.1)
+    assert steady.drift(_Sees(), clip[:1].expand(33, -1, -1, -1)) == (0, 0)
 
 
 def test_failures_are_named() -> None:
@@ -214,20 +224,24 @@ def test_measures_the_shipped_weights(
     for each in SIZES:
         small = {"portrait": (64, 96), "square": (64, 64), "landscape": (96, 64)}
         monkeypatch.setitem(SIZES, each, small)
-    judges, out = tmp_path / "j.safetensors", tmp_path / "r.json"
+    judges = tmp_path / "j.safetensors"
     Judges().save(judges)
     blind = {"en": [{"prompt": "a mug", "product": "mug", "colour": None}], "zh": []}
     (tmp_path / "blind.json").write_text(json.dumps(blind), encoding="utf-8")
-    given = f"measure --judges {judges} --prompts 2 --clips 1 --whole 1 --out {out}"
+    given = f"--results {tmp_path} measure --judges {judges} --prompts 2 --clips 1 --whole 1"
     given += f" --sheets {tmp_path / 'sheets'} --blind {tmp_path / 'blind.json'}"
     monkeypatch.setattr("sys.argv", ["mini_quality", *given.split()])
     mini_quality.main()
-    read = json.loads(out.read_text(encoding="utf-8"))
-    metrics = {one["metric"] for one in read["figures"]}
-    assert {
-        "8 steps: product", "motion seen: as named", "flicker against rendered clips",
-        "blind, en: product", "video autoencoder, square, worst frame", "peak memory",
-    } <= metrics  # fmt: skip
+    wanted = {
+        "pictures": {"8 steps: product", "blind, en: product", "peak memory"},
+        "clips": {
+            "motion seen: as named", "flicker against rendered clips", "peak memory",
+            "video autoencoder, square, worst frame",
+        },
+    }  # fmt: skip
+    for kind, metrics in wanted.items():
+        read = json.loads((tmp_path / f"mini_{kind}.json").read_text(encoding="utf-8"))
+        assert metrics <= {one["metric"] for one in read["figures"]}
     assert len(read["clips"]) == 1
     assert {"random.jpg", "blind.jpg"} <= {p.name for p in (tmp_path / "sheets").iterdir()}
     assert "motion seen: as named" in capsys.readouterr().out

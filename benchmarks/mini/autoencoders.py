@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Figure, at_least
-from benchmarks.mini.clips import psnr
 from benchmarks.mini.renders import shot, unseen_scenes
 from gpu.mini import frames
 from gpu.mini.camera import SIZES
 from gpu.mini.train.data import ASPECTS, paint, to_unit
+from gpu.mini.train.sheets import psnr
 from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
@@ -32,7 +32,8 @@ def pictures(vae: Untyped, each: int, classes: tuple[int, ...] = (512, 384)) -> 
             vectors = np.stack([frames.picture(s) for a, s in scenes if a == aspect])
             codes = paint(vectors, SIZES[size][aspect])[:, :3]
             values = [
-                psnr(_through(vae, to_unit(one[None])), one[None].float() / 255) for one in codes
+                psnr(_through(vae, to_unit(one[None])), one[None].float() / 255, span=1)
+                for one in codes
             ]
             note = f"n {len(values)}, worst {min(values):.1f}"
             name = f"image autoencoder, {size} {aspect}"
@@ -50,7 +51,7 @@ def clips(vae: Untyped, each: int) -> Iterator[Figure]:
             codes = paint(shot(scene, motions[i % len(motions)], every=1), SIZES[384][aspect])
             x = to_unit(codes[:, :3]).transpose(0, 1)[None]
             back, true = _through(vae, x)[0].transpose(0, 1), codes[:, :3].float() / 255
-            values.append([psnr(b, t) for b, t in zip(back, true, strict=True)])
+            values.append([psnr(b, t, span=1) for b, t in zip(back, true, strict=True)])
         by_frame = np.mean(values, 0)
         note = (
             f"n {len(values)}, mean {by_frame.mean():.1f}, frame 0 {by_frame[0]:.1f}, "

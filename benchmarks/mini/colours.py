@@ -1,4 +1,8 @@
-"""Colour differences that an eye sees, and a palette of names that lie well apart."""
+"""Colour differences that an eye sees, and a palette of names that lie well apart.
+
+`configs.colour` has the same formula, but imports pydantic; what runs here needs torch, diffusers
+and numpy alone, so that a bare GPU machine can measure.
+"""
 
 import functools
 import math

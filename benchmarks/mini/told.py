@@ -51,7 +51,10 @@ def device() -> str:
 
 
 def dtype() -> torch.dtype:
-    """bfloat16 where the hardware multiplies it, else float32 (as the product chooses)."""
+    """bfloat16 where the hardware multiplies it, else float32.
+
+    As `gpu.device.dtype_for`, which a machine without pydantic cannot import.
+    """
     if torch.cuda.is_available():
         return torch.bfloat16
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
