@@ -31,7 +31,7 @@ def list_models(context: typer.Context) -> None:
         (
             one.name,
             "here" if one.there else "-",
-            f"{one.bytes / 1e9:.1f}",
+            f"{one.bytes / 1e9:.2f}",
             one.licence,
             " ".join(one.profiles),
             one.text,

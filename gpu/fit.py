@@ -92,7 +92,8 @@ class Fallback:
         return self.asked.pixels != self.ran.pixels
 
     def __str__(self) -> str:
-        return f"{self.asked} -> {self.ran}: {self.reason}"
+        advice = "; `vae_tiling: true` in the profile plans it so" if self.changes_pixels else ""
+        return f"{self.asked} -> {self.ran}: {self.reason}{advice}"
 
 
 def apply(pipe: DiffusionPipeline, fit: Fit, device: str) -> None:

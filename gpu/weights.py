@@ -93,7 +93,8 @@ def import_libraries(pipeline: str) -> None:
     """Import what loading a pipeline needs, so that those seconds are not counted as its own."""
     import diffusers
 
-    getattr(diffusers, pipeline)
+    with folder.quiet():
+        getattr(diffusers, pipeline)
 
 
 def load(spec: WeightsSpec) -> DiffusionPipeline:

@@ -5,10 +5,14 @@ The card is this machine's processor, whose loader says what a full card says.
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from catalogs.store import Store
+from configs.library import Library
+from flows.plan import prepare
 from gpu import folder
 from gpu import weights as cache
 from gpu.fit import Fit, apply, fitted
@@ -103,6 +107,22 @@ def test_a_second_run_after_a_fallback_makes_nothing_twice(tmp_path, full_card):
     held = Store(home.store).held()
     assert run_plainly(home).state == "done"
     assert Store(home.store).held() == held
+
+
+@pytest.mark.slow
+def test_the_plan_tells_of_a_fallback_until_the_profile_takes_it(tmp_path, full_card):
+    """What ran is not what is planned, and the plan says why; `vae_tiling: true` accepts it."""
+    full_card(lambda fit: fit.tiling)
+    home = home_with(tmp_path / "home")
+    run_plainly(home)
+    _, planned = prepare(home, "stills")
+    assert any("vae" in reason for reason in planned.reasons.values())
+    row = Library.open(home).profiles["mini"].model_copy(update={"vae_tiling": True})
+    (home.root / "profiles.yaml").write_text(
+        json.dumps({"mini": row.model_dump(mode="json", exclude_defaults=True)}), "utf-8"
+    )
+    _, accepted = prepare(home, "stills")
+    assert not list(accepted.work())
 
 
 @pytest.mark.slow

@@ -225,6 +225,7 @@ def test_what_fitted_is_remembered_for_its_shape(cache, tiny_clip):
         assert len(work.tried) == tried
         assert isinstance(told[0], Fallback)
         assert told[0].changes_pixels
+        assert "`vae_tiling: true` in the profile plans it so" in str(told[0])
 
 
 def test_no_fit_is_small_enough(cache, tiny_clip):

@@ -92,8 +92,8 @@ def test_the_list_prints_a_line_a_model(keyreel):
     code, out, _ = keyreel("models", "list")
     lines = {line.split("\t")[0]: line.split("\t") for line in out.splitlines()}
     assert code == 0
-    assert lines["mini-picture"][1:5] == ["here", "0.0", "keyreel's", "mini"]
-    assert lines["tiny"][1:4] == ["-", "0.5", "mit"]
+    assert lines["mini-picture"][1:5] == ["here", "0.03", "keyreel's", "mini"]
+    assert lines["tiny"][1:4] == ["-", "0.50", "mit"]
 
 
 def test_the_shipped_models_verify(keyreel):
