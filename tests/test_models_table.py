@@ -1,0 +1,30 @@
+"""The page of models says what the rows say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.models_table import text
+from configs.home import Home
+from configs.library import Library
+
+PAGE = Path(__file__).parent.parent / "docs" / "models.md"
+
+
+def test_the_page_is_current(tmp_path):
+    """`python -m benchmarks.models_table > docs/models.md` renews it."""
+    assert PAGE.read_text("utf-8") == text(Library.open(Home(tmp_path)))
+
+
+def test_every_profile_and_model_has_its_line(tmp_path):
+    """With the sizes in the columns of their aspects."""
+    library = Library.open(Home(tmp_path))
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]]
+             for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]  # fmt: skip
+    rows = {line[0].strip("`"): line[1:] for line in lines}
+    assert rows.keys() >= library.profiles.keys() | library.models.keys()
+    assert rows["80gb"][1:] == ["z-image-turbo", "wan2.2-i2v-a14b", "turbowan2.1-t2v-14b"]
+    assert rows["model"][1:4] == ["portrait", "square", "landscape"]
+    for name, model in library.models.items():
+        sizes = [f"{w}x{h}" for w, h in map(model.sizes.get, rows["model"][1:4])]
+        assert rows[name][1:4] == sizes
