@@ -4,9 +4,9 @@ The transformers' pipelines with the polished autoencoders in bf16, and the toke
 vocabulary as they lie in the source. Where they were trained is nobody's business: paths go.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import torch
@@ -36,5 +36,14 @@ def pack(work: Path, out: Path) -> int:
     return sum(file.stat().st_size for file in out.rglob("*.safetensors"))
 
 
+def main() -> None:
+    """Reads the command line and packs."""
+    ask = argparse.ArgumentParser(prog="python -m gpu.mini.train.pack", description=__doc__)
+    ask.add_argument("work", type=Path, help="holds image/image, video/video, polished/")
+    ask.add_argument("out", type=Path, help="gets image/ and video/")
+    given = ask.parse_args()
+    print(pack(given.work, given.out), "bytes of weights")
+
+
 if __name__ == "__main__":
-    print(pack(Path(sys.argv[1]), Path(sys.argv[2])), "bytes of weights")
+    main()

@@ -1,4 +1,8 @@
-"""The tokenizer (byte-level BPE over captions in both languages) and token batches."""
+"""The tokenizer (byte-level BPE over captions in both languages) and token batches.
+
+``python -m gpu.mini.train.text`` trains the tokenizer anew: only before models from nothing, since
+the shipped weights are bound to the shipped one, which was trained on the captions of its day.
+"""
 
 import os
 import random
@@ -23,7 +27,10 @@ CHAT = (
 
 
 def train_tokenizer(count: int = 30000) -> None:
-    """Trains and saves the tokenizer; lower-cased and NFKC, so that full-width text is the same."""
+    """Trains the tokenizer and saves it over the one in the source, `FOLDER`.
+
+    Lower-cased and NFKC, so that full-width text is the same.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -77,3 +84,7 @@ def _padded(rows: list[list[int]], width: int) -> tuple[Tensor, Tensor]:
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
     return ids, torch.tensor([len(r) for r in rows])
+
+
+if __name__ == "__main__":
+    train_tokenizer()
