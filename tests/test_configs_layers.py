@@ -213,6 +213,12 @@ class TestWrong:
             build()
         assert caught.value.field == "own.settings.animate.motion"
 
+    def test_animate_needs_a_model_that_starts_from_a_picture(self, build):
+        """A text-to-video model is known, but not for this; those that are, are named."""
+        says = r"animate\.model: 'turbowan2.1-t2v-14b' makes clips from words alone; .* mini-clip"
+        with pytest.raises(BadField, match=says):
+            build("settings: {animate.model: turbowan2.1-t2v-14b}\n")
+
 
 class TestSpeed:
     """Planning asks 10,000 times."""
