@@ -17,6 +17,7 @@ from gpu.mini.camera import SIZES
 from gpu.mini.captions import caption
 from gpu.mini.scenes import draw_scene, held_out
 from gpu.mini.train.run import Part
+from gpu.mini.train.sheets import psnr
 from gpu.mini.vocabulary import vocabulary
 
 TINY = {"portrait": (20, 36), "square": (28, 28), "landscape": (36, 20)}
@@ -170,6 +171,13 @@ def test_a_round_plain_product_turns_unseen(tiny: None) -> None:
         drawn = renders.Drawn("square", vectors, words, [])
         out.append(renders.clips(drawn).labels.item())
     assert out == [renders.HIDDEN, answers("motion").index("turntable")]
+
+
+def test_decibels() -> None:
+    """One error is as many decibels in 0..1 as in -1..1: 1 in 10 of the span is 20."""
+    a, b = torch.zeros(3, 8, 8), torch.full((3, 8, 8), 0.1)
+    assert psnr(a, b, span=1) == pytest.approx(20, abs=1e-3)
+    assert psnr(2 * a - 1, 2 * b - 1) == pytest.approx(20, abs=1e-3)
 
 
 def test_flicker_and_jump() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from gpu.mini.camera import SIZES, Size
 from gpu.mini.train import wan_parallel
 from gpu.mini.train.augment import worn
-from gpu.mini.train.data import ASPECTS, CLIP_CAPTIONS, FRAMES, Drawn, draw, paint, to_unit
+from gpu.mini.train.data import FRAMES, Drawn, paint, to_unit
 from gpu.mini.train.layers import layered
 from gpu.mini.train.run import Part
 from gpu.mini.train.text import video_tokens
@@ -27,7 +27,7 @@ KINDS = ("plain", "orbit", "turntable")
 
 @dataclass
 class Clips:
-    """Latents [N, Z, T, h, w] of one aspect, with the tokens of `CLIP_CAPTIONS` captions each."""
+    """Latents [N, Z, T, h, w] of one aspect, and tokens of `data.CLIP_CAPTIONS` captions each."""
 
     latents: Tensor
     product: Tensor
@@ -102,11 +102,6 @@ def _encode(part: Part, vae: Untyped, drawn: Drawn, size: Size) -> tuple[Tensor,
     return torch.cat(latents).contiguous(), torch.cat(product)
 
 
-def draw_clips(count: int, seed: int) -> list[Drawn]:
-    """Scenes of every aspect, drawn before the GPU is touched."""
-    return [draw("clip", aspect, count, seed) for aspect in ASPECTS]
-
-
 def encode_clips(
     part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn], size: int
 ) -> dict[str, Clips]:
@@ -118,7 +113,7 @@ def encode_clips(
     for d in drawn:
         latents, product = _encode(part, vae, d, SIZES[size][d.aspect])
         kinds = torch.tensor([kind(words["motion"]) for words in d.words], device=part.device)
-        ids, lengths = video_tokens(tok, [c for many in d.captions for c in many[:CLIP_CAPTIONS]])
+        ids, lengths = video_tokens(tok, [c for many in d.captions for c in many])
         ids, lengths = ids.to(part.device), lengths.to(part.device)
         out[d.aspect] = Clips(latents, product, kinds, ids, lengths)
         shares = (kinds.bincount(minlength=len(KINDS)) / len(kinds)).tolist()

@@ -14,7 +14,7 @@ from gpu.mini.train.optim import Optimizer, parameters, ramp, shifted_sigmas
 from gpu.mini.train.run import Clock, Part, attention, compiled
 from gpu.mini.train.sheets import psnr, sheet
 from gpu.mini.train.text import SIZE, VIDEO_TOKENS, tokenizer
-from gpu.mini.train.video_data import GROUP, KINDS, Clips, draw_clips, encode_clips, kind
+from gpu.mini.train.video_data import GROUP, KINDS, Clips, encode_clips, kind
 from gpu.mini.train.video_vae import CHANNELS
 from gpu.mini.untyped import Untyped
 
@@ -77,7 +77,8 @@ class Trainer:
 
         self.part, self.size, self.tok = part, size, tokenizer()
         self.batch = batch or TOKENS // (9 * (size // 16) ** 2)
-        drawn = draw_clips(count or COUNT[size], seed=30 + size)
+        # Drawn before the first rendering: worker processes fork without a GPU context.
+        drawn = [draw("clip", aspect, count or COUNT[size], seed=30 + size) for aspect in ASPECTS]
         part.log("drawn")
         model, text = _resumed(start) if (start / "video").exists() else new_models()
         self.model, self.text = model.to(part.device), text.to(part.device)
