@@ -2,6 +2,8 @@
 
 import random
 import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from gpu.mini.camera import SIZES, Camera, fit, moved
 from gpu.mini.colour import linear, luminance
 from gpu.mini.frames import clip, picture
-from gpu.mini.render import params, render
+from gpu.mini.render import params, render, renderer
 from gpu.mini.scenes import draw_scene
 from gpu.mini.vocabulary import vocabulary
 
@@ -103,3 +105,15 @@ def test_native_sizes_suit_both_models() -> None:
         sizes = np.array(list(by_aspect.values()))
         assert (sizes % 16 == 0).all()
         assert sizes.prod(1) == pytest.approx(side * side, rel=0.02)
+
+
+def test_a_library_is_loaded_from_an_own_folder_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that others can write to may hold their code: it is refused, not used."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = renderer._own_folder()
+    assert made.stat().st_mode & 0o777 == 0o700
+    made.chmod(0o777)
+    with pytest.raises(PermissionError, match="keyreel-render"):
+        renderer._own_folder()

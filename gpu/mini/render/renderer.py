@@ -3,6 +3,8 @@
 import ctypes
 import functools
 import hashlib
+import os
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -29,16 +31,28 @@ def source() -> str:
     return "\n".join([read[0], params.header(), at, *read[1:]])
 
 
+def _own_folder() -> Path:
+    """A folder that no other user of the machine can put a library into.
+
+    Raises:
+        PermissionError: where somebody else has made it before.
+    """
+    folder = Path(tempfile.gettempdir()) / f"keyreel-render-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder}: must be a folder of your own that nobody else can write")
+    return folder
+
+
 @functools.cache
 def _cpu() -> Untyped:
     """The shared library, built once per source text."""
     text = source()
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / "keyreel-render"
-    folder.mkdir(exist_ok=True)
-    library = folder / f"{name}.so"
+    library = _own_folder() / f"{name}.so"
     if not library.exists():
-        made = library.with_suffix(f".{id(text)}")
+        made = library.with_suffix(f".{os.getpid()}")
         flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
         command = ["gcc", "-x", "c++", *flags, "-", "-o", str(made), "-lm"]
         subprocess.run(command, input=text.encode(), check=True)
