@@ -19,6 +19,7 @@ from gpu.turbo.int8 import Int8Linear
 from gpu.turbo.rcm import RCMScheduler
 from gpu.turbo.sla import SLAProcessor
 from gpu.video import ClipRequest, animate
+from gpu.watch import Watch
 from gpu.weights import Weights, weigh
 from tasks.animate import STAGE
 from tasks.model import spec_of
@@ -142,7 +143,8 @@ def test_what_a_row_says_of_turbo_is_drawn_and_keyed(home, cell, turbo):
 
 def test_two_experts_attend_sparsely_in_eight_bits(home):
     """Steps at 996 and 932 are the high-noise expert's, 852 and 608 the low-noise one's."""
-    weights, asked, seen = Weights(1), request(row("_quant", sla_share=0.3), home), []
+    weights, asked = Weights(1), request(row("_quant", sla_share=0.3), home)
+    seen, shown = [], []
     with weights.lease(asked.spec) as pipe:
         assert isinstance(pipe.scheduler, RCMScheduler)
         for name in ("transformer", "transformer_2"):
@@ -155,7 +157,9 @@ def test_two_experts_attend_sparsely_in_eight_bits(home):
                 lambda _, __, told, name=name: seen.append((name, float(told["timestep"][0]))),
                 with_kwargs=True,
             )
-    animate(asked, weights)
+    clip = animate(asked, weights, Watch(on_preview=shown.append))
+    assert len(shown) == 4
+    assert (clip == animate(asked, Weights(1))).all()
     high, low = "transformer", "transformer_2"
     assert seen == [(high, 996), (high, 932), (low, 852), (low, 608)]
 
