@@ -104,7 +104,7 @@ def test_the_matrix_gives_known_colours_back(request_, weights):
             plain = np.asarray(Image.new("RGB", (64, 64), colour), dtype=np.float32) / 255
             latents = preview.encode(pipe, torch.from_numpy(plain).permute(2, 0, 1)[None])
             seen = np.asarray(preview.look(pipe, latents)).mean(axis=(0, 1))
-            assert np.abs(seen - plain[0, 0] * 255).max() < 48  # levels: a matrix is no decoder
+            assert np.abs(seen - plain[0, 0] * 255).max() < 36  # levels: a matrix is no decoder
 
 
 def test_a_cancel_from_a_preview_ends_the_work(request_, weights):
