@@ -19,7 +19,9 @@ from gpu.mini.train.text import SIZE, image_tokens, tokenizer
 from gpu.mini.untyped import Untyped
 
 DIM, LAYERS, HEAD = 320, 7, 64
-SHIFT = 3.0
+SHIFT = 8.0
+"""Of the shipped scheduler: most of the eight steps go where light and ground are settled. With 3,
+as Z-Image has it, the light's side came out right in 57 of 64 pictures instead of 63."""
 TOKENS = 115_000
 """Picture tokens a step: 449 pictures at the 256 class, 112 at the 512 class."""
 NOISE = {256: 1.5, 384: 2.0, 512: 2.5}
