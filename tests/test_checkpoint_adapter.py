@@ -174,7 +174,7 @@ def test_a_file_that_is_empty_or_cut_short_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(("family", "other"), [("Wan", "Z-Image"), ("Z-Image", "Wan")])
-def test_the_other_familys_adapter_names_its_own(family, other, tmp_path):
+def test_the_other_family_s_adapter_names_its_own(family, other, tmp_path):
     """A Wan adapter on Z-Image, and the other way round."""
     path = tmp_path / "a.safetensors"
     write(path, f"{other} ai-toolkit", network(other))

@@ -167,7 +167,7 @@ def test_no_adversary_in_the_end_under_the_bar(part: Part, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("make", [_image, _video], ids=["image", "video"])
-def test_coders_are_the_librarys(part: Part, make: Callable[[], Untyped]) -> None:
+def test_coders_are_those_of_the_library(part: Part, make: Callable[[], Untyped]) -> None:
     """Both halves give what the library gives, a whole clip as well as a picture."""
     vae = make().eval()
     video = make is _video

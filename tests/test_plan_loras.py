@@ -157,7 +157,7 @@ def test_explain_tells_who_set_them(desk: Desk):
         ({"file": "brand.ckpt"}, r"\[0\]\.file: .* a \.safetensors file"),
         ({**BRAND, "weight": 90}, r"\[0\]\.weight: 90 .* at most 4"),
         ({**BRAND, "weight": ".nan"}, r"\[0\]\.weight: .* a number"),
-        ({**BRAND, "wieght": 1}, r"\[0\]\.wieght: unknown key.* 'weight'"),
+        ({**BRAND, "weights": 1}, r"\[0\]\.weights: unknown key.* 'weight'"),
         ({**BRAND, "expert": "high"}, r"\[0\]\.expert: 'high' .* 'high-noise' or 'low-noise'"),
         ({}, r"\[0\]\.file: is missing; add `file: …`"),
         ("brand.safetensors", r"\[0\]: 'brand\.safetensors' .*`{key: value}`"),
