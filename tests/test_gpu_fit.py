@@ -16,6 +16,8 @@ from gpu.image import PictureRequest, draw
 from gpu.video import ClipRequest, animate
 from gpu.weights import Weights
 
+pytestmark = pytest.mark.slow  # whole pictures, clips and downloads: half a minute together
+
 CARD = Device("cuda", "card", 25.4, capability=(8, 9))
 CPU = Device("cpu", "any", 64, amx=True)
 

@@ -17,6 +17,8 @@ from gpu.watch import Watch
 from gpu.weights import Weights, WeightsSpec
 from tests.conftest import SHIPPED
 
+pytestmark = pytest.mark.slow  # whole pictures, clips and downloads: half a minute together
+
 LIKE = 0.8
 """Correlation of levels that a preview must have with the finished picture."""
 

@@ -17,6 +17,8 @@ from flows.models import named, verify
 from tests.conftest import build_tiny_clip
 from tests.hub_server import COMMIT, REPO, hub_of
 
+pytestmark = pytest.mark.slow  # whole pictures, clips and downloads: half a minute together
+
 BIG = "transformer/diffusion_pytorch_model.safetensors"
 Usage = namedtuple("Usage", "total used free")
 

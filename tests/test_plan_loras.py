@@ -19,6 +19,8 @@ from flows.plan import prepare
 from tests.campaigns import STILLS, bytes_of, home_with, run_plainly
 from tests.plan_data import Desk, after, shipped
 
+pytestmark = pytest.mark.slow  # whole pictures, clips and downloads: half a minute together
+
 SHOT = "rouge-01/2026-03-02"
 
 

@@ -30,6 +30,8 @@ from tests.manifest import tensors
 from tests.test_checkpoint_clip import TEXT, small
 from tests.test_checkpoint_load import TURBO, WAN_VAE
 
+pytestmark = pytest.mark.slow  # whole pictures, clips and downloads: half a minute together
+
 PIXELS = {"dtype": "float32", "quantisation": "none", "attention": "native", "device": "cpu"}
 SIZES = {"portrait": (64, 96), "square": (64, 64), "landscape": (96, 64)}
 SIDES = {"text": 40, "channels_out": 16}
