@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from tasks.stage import Cell, Studio
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="keyreel-prefect-")
 
 SHIPPED = Path(__file__).parent.parent / "gpu" / "mini" / "weights"
+
+
+def with_tokenizer(folder: Path, kind: str) -> Path:
+    """Give a model's own folder the shipped tokenizer of `image` or `video`; return the folder."""
+    room = folder / "tokenizer"
+    room.mkdir(parents=True)
+    shutil.copy(SHIPPED / kind / "tokenizer" / "tokenizer.json", room)
+    return folder
 
 
 @pytest.fixture(scope="session")

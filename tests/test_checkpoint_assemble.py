@@ -23,7 +23,7 @@ from gpu.checkpoint.assemble import ARCHITECTURES, check, deciding
 from gpu.checkpoint.assemble import Files as Given
 from gpu.weights import Weights, WeightsSpec, weigh
 from tasks.model import files_of, fingerprint
-from tests.conftest import SHIPPED
+from tests.conftest import with_tokenizer
 from tests.manifest import tensors
 from tests.test_checkpoint_load import QWEN, VAE, Z_IMAGE, converted, reference
 
@@ -60,10 +60,7 @@ def configs(tmp_path_factory):
 @pytest.fixture
 def own(tmp_path):
     """The model's own folder in the home, with what no weight file holds."""
-    own = tmp_path / "z-image-turbo" / "tokenizer"
-    own.mkdir(parents=True)
-    shutil.copy(SHIPPED / "image" / "tokenizer" / "tokenizer.json", own)
-    return own.parent
+    return with_tokenizer(tmp_path / "z-image-turbo", "image")
 
 
 @pytest.fixture

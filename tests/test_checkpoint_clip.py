@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from gpu.checkpoint.assemble import ARCHITECTURES, Files, check, load
 from gpu.folder import quiet
-from tests.conftest import SHIPPED
+from tests.conftest import with_tokenizer
 from tests.manifest import tensors
 from tests.test_checkpoint_load import UMT5, WAN, WAN_22_VAE, WAN_VAE, converted, reference
 
@@ -71,10 +71,7 @@ def twin(pipe, networks):
 @pytest.fixture
 def own(tmp_path):
     """The model's folder, with the tokenizer."""
-    room = tmp_path / "own" / "tokenizer"
-    room.mkdir(parents=True)
-    shutil.copy(SHIPPED / "video" / "tokenizer" / "tokenizer.json", room)
-    return room.parent
+    return with_tokenizer(tmp_path / "own", "video")
 
 
 def test_wan_21_looks_at_the_picture_through_clip(own, tmp_path):

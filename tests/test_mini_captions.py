@@ -13,7 +13,6 @@ from gpu.mini.captions import (
     FIELDS,
     caption,
     phrasing,
-    read_caption,
     vary,
     vary_motion,
 )
@@ -23,6 +22,26 @@ from gpu.mini.vocabulary import vocabulary
 FOLDER = Path(__file__).parents[1] / "gpu" / "mini" / "tokenizer"
 NAMED_BY_CUSTOM = ("Black Friday", "小红书风格", "网红同款", "都市白领", "留白")
 """Common words with a colour's name in them: the model is to learn that these are none."""
+
+
+def read_caption(text: str, language: str) -> dict[str, str]:
+    """The words that a grammar caption names: the longest phrase wins, field by field.
+
+    Backdrop and colour share phrases; the grammar tells them apart by what follows.
+    """
+    known, found = vocabulary(), {}
+    wall_mark, on_mark = (" background", " on ") if language == "en" else ("背景", "放在")
+    rest = text
+    for name in ("backdrop", "surface", "product", "props", "camera", "light_side",
+                 "light_warmth", "material", "colour"):  # fmt: skip
+        pairs = [(p, w.id) for w in known.words[name] for p in w.phrases(language)]
+        for phrase, id in sorted(pairs, key=lambda pair: -len(pair[0])):
+            form = {"backdrop": phrase + wall_mark, "surface": on_mark + phrase}.get(name, phrase)
+            if form in rest:
+                found[name] = id
+                rest = rest.replace(form, " ", 1)
+                break
+    return found
 
 
 class TestGrammar:

@@ -63,7 +63,7 @@ def _video() -> Untyped:
 @pytest.fixture
 def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
     """A part on the CPU over stripes instead of renders."""
-    monkeypatch.setattr(decoder_data, "paint", _waves)
+    monkeypatch.setattr(data, "paint", _waves)
     for each in SIZES:
         monkeypatch.setitem(SIZES, each, SMALL)
     monkeypatch.setattr(decoder_data, "draw", _drawn)

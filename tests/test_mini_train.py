@@ -77,9 +77,9 @@ def test_video(part: Part) -> None:
     _give(part, 4)
     phases = ((0.5, 1, 32, 2), (1.0, data.FRAMES, 32, 1))
     video_vae.train_vae(part, clips=6, pictures=6, phases=phases)
-    for size, rates in ((256, (1.0, 0.7)), (384, (0.7, 0.01))):
+    for side, rates in ((256, (1.0, 0.7)), (384, (0.7, 0.01))):
         _give(part, 3)
-        video_model.train_transformer(part, part.out, size=size, rates=rates, count=10, batch=2)
+        video_model.train_transformer(part, part.out, side=side, rates=rates, count=10, batch=2)
     assert (part.out / "video" / "transformer" / "config.json").exists()
     log = (part.out / "log.txt").read_text(encoding="utf-8")
     for said in ("video 256 step 1 plain", "video 384 step 1 plain", "turntable", "unseen"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -25,7 +24,7 @@ from tasks.animate import STAGE
 from tasks.model import spec_of
 from tasks.probe import probe
 from tasks.stage import Photo
-from tests.conftest import SHIPPED
+from tests.conftest import with_tokenizer
 from tests.manifest import tensors
 from tests.test_checkpoint_clip import TEXT, small
 from tests.test_checkpoint_load import TURBO, WAN_VAE
@@ -51,9 +50,7 @@ def home(tmp_path_factory):
         torch.save(tensors(words, **SIDES), root / f"words{kind}.pth")
     torch.save(tensors("wan_umt5_xxl", vocab=1600), root / "t5.pth")
     torch.save(tensors("wan_2.1_vae"), root / "vae.pth")
-    room = made.models / "turbowan" / "tokenizer"
-    room.mkdir(parents=True)
-    shutil.copy(SHIPPED / "video" / "tokenizer" / "tokenizer.json", room)
+    with_tokenizer(made.models / "turbowan", "video")
     (made.root / "brand").mkdir()
     Image.linear_gradient("L").save(made.root / "brand" / "mug.png")
     return made

@@ -221,23 +221,3 @@ def vary_motion(rng: random.Random, words: dict[str, str], motion: str, language
     else:
         said = vary(rng, words, language)
     return comma.join([said, move] if rng.random() < 0.6 else [move, said])
-
-
-def read_caption(text: str, language: str) -> dict[str, str]:
-    """The words that a grammar caption names: the longest phrase wins, field by field.
-
-    Backdrop and colour share phrases; the grammar tells them apart by what follows.
-    """
-    known, found = vocabulary(), {}
-    wall_mark, on_mark = (" background", " on ") if language == "en" else ("背景", "放在")
-    rest = text
-    for name in ("backdrop", "surface", "product", "props", "camera", "light_side",
-                 "light_warmth", "material", "colour"):  # fmt: skip
-        pairs = [(p, w.id) for w in known.words[name] for p in w.phrases(language)]
-        for phrase, id in sorted(pairs, key=lambda pair: -len(pair[0])):
-            form = {"backdrop": phrase + wall_mark, "surface": on_mark + phrase}.get(name, phrase)
-            if form in rest:
-                found[name] = id
-                rest = rest.replace(form, " ", 1)
-                break
-    return found

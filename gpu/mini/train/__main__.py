@@ -69,7 +69,7 @@ def _train_video(part: Part, given: argparse.Namespace) -> None:
         from gpu.mini.train.video_model import train_transformer
 
         more = {"count": given.count} if given.count else {}
-        train_transformer(part, given.start, size=given.side, rates=given.rates, **more)
+        train_transformer(part, given.start, side=given.side, rates=given.rates, **more)
 
 
 def main() -> None:

@@ -83,6 +83,13 @@ def paint(vectors: NDArray[np.float32], size: Size, samples: int = 2) -> Tensor:
     return torch.from_numpy(render(vectors, width, height, samples))
 
 
+def rendered(vectors: NDArray[np.float32], size: Size) -> Tensor:
+    """Renders [N, SIZE] or [N, T, SIZE] to uint8 [N, 3, T, H, W], a thousand frames at a time."""
+    flat = vectors.reshape(-1, vectors.shape[-1])
+    codes = torch.cat([paint(flat[i : i + 1024], size)[:, :3] for i in range(0, len(flat), 1024)])
+    return codes.view(len(vectors), -1, *codes.shape[1:]).transpose(1, 2)
+
+
 def to_unit(codes: Tensor) -> Tensor:
     """uint8 to floats in -1..1, as the pipelines use."""
     return codes.float() / 127.5 - 1

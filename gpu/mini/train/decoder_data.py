@@ -12,7 +12,7 @@ from gpu.mini.camera import SIZES, Size
 from gpu.mini.scenes import draw_scene
 from gpu.mini.train.augment import worn
 from gpu.mini.train.critic import labels
-from gpu.mini.train.data import ASPECTS, FRAMES, Drawn, draw, paint, to_unit
+from gpu.mini.train.data import ASPECTS, FRAMES, Drawn, draw, rendered, to_unit
 from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
@@ -40,13 +40,6 @@ class Pool:
         return some.flip(4) if random.random() < 0.5 else some
 
 
-def _render(vectors: Untyped, size: Size) -> Tensor:
-    """Vectors [N, SIZE] or [N, T, SIZE] to uint8 [N, 3, T, H, W]."""
-    flat = vectors.reshape(-1, vectors.shape[-1])
-    codes = torch.cat([paint(flat[i : i + 1024], size)[:, :3] for i in range(0, len(flat), 1024)])
-    return codes.view(len(vectors), -1, *codes.shape[1:]).transpose(1, 2)
-
-
 def _unseen(aspect: str, count: int, seed: int, moving: bool) -> Untyped:
     """Vectors of scenes whose combination training never sees, still or as clips."""
     rng = random.Random(f"{seed} {aspect}")
@@ -58,7 +51,7 @@ def _unseen(aspect: str, count: int, seed: int, moving: bool) -> Untyped:
 
 
 def _pool(drawn: Drawn, size: Size, share: float, crop: int, batch: int) -> Pool:
-    codes = _render(drawn.vectors, size)
+    codes = rendered(drawn.vectors, size)
     return Pool(codes, labels(drawn.words).to(codes.device), share, crop, batch)
 
 
@@ -74,7 +67,7 @@ def pictures(count: int, held: int, crop: int, batch: int) -> tuple[list[Pool], 
     pools = [
         _pool(d, size, 2.0 if kind[0] == 384 else 1.0, crop, batch) for kind, d, _, size in rows
     ]
-    return pools, {f"{aspect} {side}": _render(v, size) for (side, aspect), _, v, size in rows}
+    return pools, {f"{aspect} {side}": rendered(v, size) for (side, aspect), _, v, size in rows}
 
 
 def clips(count: int, stills: int, held: int, crop: int, batch: int) -> tuple[list[Pool], Sets]:
@@ -87,4 +80,4 @@ def clips(count: int, stills: int, held: int, crop: int, batch: int) -> tuple[li
     unseen = {aspect: _unseen(aspect, held, 43, moving=True) for aspect in ASPECTS}
     pools = [_pool(d, SIZES[384][d.aspect], 0.7, crop, batch) for d in moving]
     pools += [_pool(d, SIZES[384][d.aspect], 0.3, crop, 8 * batch) for d in still]
-    return pools, {f"{a} 384": _render(v, SIZES[384][a]) for a, v in unseen.items()}
+    return pools, {f"{a} 384": rendered(v, SIZES[384][a]) for a, v in unseen.items()}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gpu.mini.camera import SIZES
 from gpu.mini.train.augment import worn
-from gpu.mini.train.data import ASPECTS, draw, paint, to_unit
+from gpu.mini.train.data import ASPECTS, draw, rendered, to_unit
 from gpu.mini.train.run import Clock, Part, compiled, cosine, gradient_l1
 from gpu.mini.train.sheets import decibels, psnr, sheet
 from gpu.mini.untyped import Untyped
@@ -53,8 +53,7 @@ def train_vae(part: Part, count: int = 9000, crop: int = CROP, batch: int = BATC
     pool = {}
     # All scenes are drawn before the first rendering: worker processes fork without a GPU context.
     for drawn in [draw("picture", aspect, count, seed=11) for aspect in ASPECTS]:
-        parts = [drawn.vectors[i : i + 1024] for i in range(0, count, 1024)]
-        pool[drawn.aspect] = torch.cat([paint(v, SIZES[384][drawn.aspect])[:, :3] for v in parts])
+        pool[drawn.aspect] = rendered(drawn.vectors, SIZES[384][drawn.aspect])[:, :, 0]
     part.log("rendered", count, "pictures an aspect")
     vae = new_vae().to(part.device)
     if part.device == "cuda":

@@ -103,7 +103,7 @@ def _encode(part: Part, vae: Untyped, drawn: Drawn, size: Size) -> tuple[Tensor,
 
 
 def encode_clips(
-    part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn], size: int
+    part: Part, vae: Untyped, tok: Untyped, drawn: list[Drawn], side: int
 ) -> dict[str, Clips]:
     """Renders and encodes all clips of a class of sizes."""
     torch.backends.cudnn.benchmark = False
@@ -111,7 +111,7 @@ def encode_clips(
     wan_parallel.channels_last(vae)
     out = {}
     for d in drawn:
-        latents, product = _encode(part, vae, d, SIZES[size][d.aspect])
+        latents, product = _encode(part, vae, d, SIZES[side][d.aspect])
         kinds = torch.tensor([kind(words["motion"]) for words in d.words], device=part.device)
         ids, lengths = video_tokens(tok, [c for many in d.captions for c in many])
         ids, lengths = ids.to(part.device), lengths.to(part.device)

@@ -58,12 +58,12 @@ def said(text: Untyped, ids: Tensor, lengths: Tensor) -> Tensor:
     return text(ids, added).last_hidden_state * mask[..., None]  # type: ignore[no-any-return]
 
 
-def noise_levels(count: int, size: int, device: Untyped) -> Tensor:
+def noise_levels(count: int, side: int, device: Untyped) -> Tensor:
     """Noise levels [count] of a class: larger pictures hide less under equal noise.
 
     A third of them lie near the four at which a clip is made in use.
     """
-    broad = shifted_sigmas(count, SHIFT * size / 384, device)
+    broad = shifted_sigmas(count, SHIFT * side / 384, device)
     steps = torch.tensor(LEVELS, device=device)[torch.randint(0, 4, (count,), device=device)]
     steps = (steps + 0.02 * torch.randn(count, device=device)).clamp(0, 1)
     return torch.where(torch.rand(count, device=device) < 0.33, steps, broad)
@@ -72,18 +72,18 @@ def noise_levels(count: int, size: int, device: Untyped) -> Tensor:
 class Trainer:
     """The models, their clips and the step; `train_transformer` drives it by the clock."""
 
-    def __init__(self, part: Part, start: Path, size: int, count: int, batch: int) -> None:
+    def __init__(self, part: Part, start: Path, side: int, count: int, batch: int) -> None:
         from diffusers import AutoencoderKLWan
 
-        self.part, self.size, self.tok = part, size, tokenizer()
-        self.batch = batch or TOKENS // (9 * (size // 16) ** 2)
+        self.part, self.side, self.tok = part, side, tokenizer()
+        self.batch = batch or TOKENS // (9 * (side // 16) ** 2)
         # Drawn before the first rendering: worker processes fork without a GPU context.
-        drawn = [draw("clip", aspect, count or COUNT[size], seed=30 + size) for aspect in ASPECTS]
+        drawn = [draw("clip", aspect, count or COUNT[side], seed=30 + side) for aspect in ASPECTS]
         part.log("drawn")
         model, text = _resumed(start) if (start / "video").exists() else new_models()
         self.model, self.text = model.to(part.device), text.to(part.device)
         self.vae = AutoencoderKLWan.from_pretrained(start / "video_vae").float().to(part.device)
-        self.clips = encode_clips(part, self.vae, self.tok, drawn, size)
+        self.clips = encode_clips(part, self.vae, self.tok, drawn, side)
         self.tables = {a: wan_fast.ropes(model, c.latents[:1]) for a, c in self.clips.items()}
         self.run = compiled(wan_fast.block, part.device), compiled(wan_fast.ending, part.device)
         frames = torch.ones(1 + (FRAMES - 1) // 4, device=part.device)
@@ -96,7 +96,7 @@ class Trainer:
         clips: Clips = self.clips[aspect]
         row = pick * CLIP_CAPTIONS + torch.randint_like(pick, CLIP_CAPTIONS)
         x0 = clips.latents[pick].float()
-        sigma = noise_levels(len(pick), self.size, x0.device)
+        sigma = noise_levels(len(pick), self.side, x0.device)
         noise, s = torch.randn_like(x0), sigma.view(-1, 1, 1, 1, 1)
         xt = (1 - s) * x0 + s * noise
         xt[:, :, 0] = x0[:, :, 0]
@@ -139,7 +139,7 @@ class Trainer:
 
 
 def train_transformer(
-    part: Part, start: Path, *, size: int, rates: tuple[float, float], count: int = 0,
+    part: Part, start: Path, *, side: int, rates: tuple[float, float], count: int = 0,
     batch: int = 0,
 ) -> None:  # fmt: skip
     """Trains for the part's time; saves the whole pipeline to ``out/video``.
@@ -147,12 +147,12 @@ def train_transformer(
     Args:
         part: the clock, the log and the folder.
         start: holds ``video_vae``, and ``video`` too when an earlier part is to be continued.
-        size: the class of the clips, a key of `SIZES`.
+        side: the class of the clips, a key of `SIZES`.
         rates: learning-rate factor at the beginning and the end.
         count: clips an aspect; 0 is as many as `COUNT` says.
         batch: clips a step; 0 is `TOKENS` worth of them.
     """
-    trainer = Trainer(part, start, size, count, batch)
+    trainer = Trainer(part, start, side, count, batch)
     opt = Optimizer(parameters(model=trainer.model, text=trainer.text))
     part.log("parameters", sum(p.numel() for p in opt.all), "batch", trainer.batch)
     clock = Clock(part.seconds - part.elapsed() - (32 if part.device == "cuda" else 2))
@@ -163,9 +163,9 @@ def train_transformer(
             opt.step(ramp(done, clock.steps, rates))
             if clock.steps % 200 == 1:
                 speed = f"{clock.rate() * trainer.batch:.0f} clips/s"
-                part.log(f"video {size} step {clock.steps} {trainer.report()} {speed}")
+                part.log(f"video {side} step {clock.steps} {trainer.report()} {speed}")
     opt.swap()
-    samples(part, save(part, trainer), size)
+    samples(part, save(part, trainer), side)
 
 
 def _resumed(start: Path) -> tuple[Untyped, Untyped]:
@@ -203,7 +203,7 @@ def _shown(drawn: Drawn) -> list[int]:
 
 
 @torch.no_grad()
-def samples(part: Part, pipe: Untyped, size: int) -> None:
+def samples(part: Part, pipe: Untyped, side: int) -> None:
     """Clips from new first frames; rows: true, made. Stops a little before the part's time is up.
 
     A clip takes one to two seconds on an H100.
@@ -214,7 +214,7 @@ def samples(part: Part, pipe: Untyped, size: int) -> None:
         drawn, rows = draw("clip", aspect, 24, seed=99 + n), []
         for i in _shown(drawn):
             if part.elapsed() < part.seconds - 4:
-                rows += _sample(part, pipe, drawn, i, SIZES[size][aspect])
+                rows += _sample(part, pipe, drawn, i, SIZES[side][aspect])
         if rows:
             sheet(torch.cat(rows), 9, part.out / f"video_{aspect}.jpg")
 

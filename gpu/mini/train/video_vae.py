@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gpu.mini.camera import SIZES
 from gpu.mini.train import wan_parallel
 from gpu.mini.train.augment import worn
-from gpu.mini.train.data import ASPECTS, FRAMES, draw, paint, to_unit
+from gpu.mini.train.data import ASPECTS, FRAMES, draw, rendered, to_unit
 from gpu.mini.train.run import Clock, Part, cosine, gradient_l1
 from gpu.mini.train.sheets import decibels, psnr, sheet
 from gpu.mini.untyped import Untyped
@@ -121,15 +121,8 @@ def _pools(part: Part, clips: int, pictures: int) -> tuple[dict[str, Tensor], di
     """Rendered clips [N, 3, T, H, W] and pictures [N, 3, 1, H, W] of every aspect."""
     drawn = [draw("clip", aspect, clips, seed=21) for aspect in ASPECTS]
     still = [draw("picture", aspect, pictures, seed=22) for aspect in ASPECTS]
-    moving = {}
-    for d in drawn:
-        clips_of = [paint(v, SIZES[384][d.aspect])[:, :3] for v in d.vectors]
-        moving[d.aspect] = torch.stack(clips_of).transpose(1, 2)
-    fixed = {}
-    for d in still:
-        parts = [d.vectors[i : i + 1024] for i in range(0, pictures, 1024)]
-        stills = [paint(v, SIZES[384][d.aspect])[:, :3] for v in parts]
-        fixed[d.aspect] = torch.cat(stills)[:, :, None]
+    moving = {d.aspect: rendered(d.vectors, SIZES[384][d.aspect]) for d in drawn}
+    fixed = {d.aspect: rendered(d.vectors, SIZES[384][d.aspect]) for d in still}
     part.log("rendered", clips, "clips and", pictures, "pictures an aspect")
     return moving, fixed
 
