@@ -6,9 +6,10 @@ import datetime as dt
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -49,8 +50,7 @@ def write(name: str, figures: Sequence[Figure], *, device: str = "cpu") -> Path:
         "machine": machine(),
         "device": device,
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "versions": {"python": platform.python_version()}
-        | {one: version(one) for one in LIBRARIES},
+        "versions": dict(versions()),
         "figures": [asdict(figure) for figure in figures],
     }
     RESULTS.mkdir(exist_ok=True)
@@ -60,6 +60,14 @@ def write(name: str, figures: Sequence[Figure], *, device: str = "cpu") -> Path:
         mark = {True: "met", False: "NOT MET", None: ""}[one.met]
         print(f"{one.metric}: {one.value:.4g} {one.unit}  {one.bar} {mark}  {one.note}")
     return path
+
+
+def versions() -> Iterator[tuple[str, str]]:
+    """Yield the libraries that are here: a machine with a card may lack those it has no use for."""
+    yield "python", platform.python_version()
+    for one in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            yield one, version(one)
 
 
 def machine() -> Mapping[str, str | int | float | bool]:
