@@ -76,7 +76,8 @@ def picture_loss(judge: nn.Module, codes: Tensor, labels: Tensor) -> Tensor:
         out["mask"].float(), F.adaptive_avg_pool2d(x[:, 3:], MASK_SIDE).clamp(0, 1)
     )
     for i, name in enumerate(FIELDS):
-        loss = loss + F.cross_entropy(out[name].float(), labels[:, i], ignore_index=HIDDEN)
+        value = F.cross_entropy(out[name].float(), labels[:, i], ignore_index=HIDDEN)
+        loss = loss + (1.5 if name == "colour" else 1.0) * value  # the hardest to tell
     return loss
 
 

@@ -21,6 +21,8 @@ FRAMES = 33
 ASPECTS = ("portrait", "square", "landscape")
 PICTURE_CAPTIONS = 4
 CLIP_CAPTIONS = 3
+PALE = ("marble", "snow-ground", "satin", "seamless")
+"""Surfaces that the model took for one another most often."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,15 @@ def _language(rng: random.Random) -> str:
     return "zh" if rng.random() < 0.45 else "en"
 
 
+def _ground(rng: random.Random) -> dict[str, str]:
+    """The words to fix in a picture's scene: pale grounds come twice as often as others."""
+    return {"surface": rng.choice(PALE)} if rng.random() < 0.3 else {}
+
+
 def _draw_pictures(job: tuple[int, int, str]) -> tuple[Untyped, Untyped, Untyped]:
     seed, count, aspect = job
     rng = random.Random(seed)
-    scenes = [draw_scene(rng, aspect) for _ in range(count)]
+    scenes = [draw_scene(rng, aspect, _ground(rng)) for _ in range(count)]
     words = [s.words for s in scenes]
     texts = [[vary(rng, w, _language(rng)) for _ in range(PICTURE_CAPTIONS)] for w in words]
     return np.stack([frames.picture(s) for s in scenes]), words, texts

@@ -137,12 +137,12 @@ def measure(coder: Coder, held: Sets, noise: float = 0.0) -> dict[str, Tensor]:
 
 
 def _report(part: Part, title: str, figures: dict[str, Tensor]) -> float:
-    """Logs dB by set, and the worst and best frame of clips; returns the worst set's."""
+    """Logs dB by set, and the worst and best frame of clips; returns the worst frame of all."""
     for name, error in figures.items():
         frame = [decibels(e) for e in error]
         spread = f", frames {min(frame):.1f} to {max(frame):.1f}" if len(frame) > 1 else ""
         part.log(f"{title} {name}: psnr {decibels(error):.2f}{spread}")
-    return min(decibels(error) for error in figures.values())
+    return min(decibels(e) for error in figures.values() for e in error)
 
 
 @torch.no_grad()

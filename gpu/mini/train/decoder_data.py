@@ -73,11 +73,11 @@ def pictures(count: int, held: int, crop: int, batch: int) -> tuple[list[Pool], 
 def clips(count: int, stills: int, held: int, crop: int, batch: int) -> tuple[list[Pool], Sets]:
     """``count`` clips and ``stills`` pictures an aspect; ``held`` held-out clips each.
 
-    Three steps in ten are single pictures (eight times the scenes): a clip's first frame is one.
+    Four steps in ten are single pictures (eight times the scenes): a clip's first frame is one.
     """
     moving = [draw("clip", aspect, count, seed=41) for aspect in ASPECTS]
     still = [draw("picture", aspect, stills, seed=42) for aspect in ASPECTS]
     unseen = {aspect: _unseen(aspect, held, 43, moving=True) for aspect in ASPECTS}
-    pools = [_pool(d, SIZES[384][d.aspect], 0.7, crop, batch) for d in moving]
-    pools += [_pool(d, SIZES[384][d.aspect], 0.3, crop, 8 * batch) for d in still]
+    pools = [_pool(d, SIZES[384][d.aspect], 0.6, crop, batch) for d in moving]
+    pools += [_pool(d, SIZES[384][d.aspect], 0.4, crop, 8 * batch) for d in still]
     return pools, {f"{a} 384": rendered(v, SIZES[384][a]) for a, v in unseen.items()}

@@ -16,7 +16,7 @@ class Part:
     """A part of a training, at most ``seconds`` long, that writes under ``out``."""
 
     def __init__(self, out: Path, seconds: float, seed: int) -> None:
-        self.out, self.seconds, self.start = out, seconds, time.monotonic()
+        self.out, self.seconds, self.seed, self.start = out, seconds, seed, time.monotonic()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(seed)

@@ -26,8 +26,8 @@ LEVELS = (1.0, 0.933, 0.798, 0.4)
 """The noise at the four steps of a call."""
 TOKENS = 125_000
 """Latent tokens a step: 54 clips at the 256 class, 24 at the 384 class."""
-COUNT = {256: 1500, 384: 900, 512: 400}
-"""Clips an aspect by class: about 40 s of rendering and encoding on one H100."""
+COUNT = {256: 1500, 384: 1400, 512: 400}
+"""Clips an aspect by class: 40 to 60 s of rendering and encoding on one H100."""
 
 
 def new_models() -> tuple[Untyped, Untyped]:
@@ -78,7 +78,8 @@ class Trainer:
         self.part, self.side, self.tok = part, side, tokenizer()
         self.batch = batch or TOKENS // (9 * (side // 16) ** 2)
         # Drawn before the first rendering: worker processes fork without a GPU context.
-        drawn = [draw("clip", aspect, count or COUNT[side], seed=30 + side) for aspect in ASPECTS]
+        many, fresh = count or COUNT[side], 1000 * part.seed + 30 + side
+        drawn = [draw("clip", aspect, many, seed=fresh) for aspect in ASPECTS]
         part.log("drawn")
         model, text = _resumed(start) if (start / "video").exists() else new_models()
         self.model, self.text = model.to(part.device), text.to(part.device)
