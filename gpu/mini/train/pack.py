@@ -42,6 +42,9 @@ def main() -> None:
     ask.add_argument("work", type=Path, help="holds image/image, video/video, polished/")
     ask.add_argument("out", type=Path, help="gets image/ and video/")
     given = ask.parse_args()
+    # Shards of another training would lie beside the new ones, and be shipped.
+    if given.out.exists() and any(given.out.iterdir()):
+        ask.error(f"{given.out} is not empty: choose another folder")
     print(pack(given.work, given.out), "bytes of weights")
 
 
