@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+from unittest import mock
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
 from configs.errors import BadInput
-from gpu.turbo.sla import Blocks, SLAProcessor, add_sla, attend, choose_blocks, linear_state
+from gpu.turbo.sla import Blocks, SLAProcessor, add_sla, attend, choose_blocks
 
 SMALL = Blocks(share=0.4, query=16, key=8)
 
@@ -167,13 +168,24 @@ def test_in_the_transformer_the_learnt_projection_is_loaded_and_used():
 def test_the_kernel_interpreted(tokens: int, kind: torch.dtype, most: float):
     """The Triton kernel, run by Triton's interpreter on the CPU, against the definition."""
     from benchmarks.interpreter import bfloat16
-    from gpu.turbo.triton_sla import fused_attention
+    from gpu.turbo import sla
 
     q, k, v = (x.to(kind) for x in tensors(tokens))
     proj, blocks = projection(16), Blocks(0.4, 32, 16)
     chosen = choose_blocks(q, k, blocks)
-    state = linear_state(k, v, proj.weight)
-    with bfloat16():
-        ours = fused_attention(q, k, v, chosen, *state, proj.bias, blocks)
+    with bfloat16(), mock.patch.object(sla, "_has_kernels", return_value=True):
+        ours = attend(q, k, v, proj, blocks)
+        assert torch.equal(choose_blocks(q, k, blocks), chosen)
     assert ours.dtype == kind
     assert worst(ours, plain(q, k, v, proj, chosen, blocks)) <= most
+
+
+@torch.no_grad()
+def test_a_compiler_leaves_the_operator_whole():
+    """A card's block is one graph: tracing knows the operator's shape without running it."""
+    from gpu.turbo.triton_sla import attention
+
+    q = torch.empty(1, 40, 2, 16, dtype=torch.bfloat16, device="meta")
+    weight, bias = torch.empty(16, 16, device="meta"), torch.empty(16, device="meta")
+    made = attention(q, q, q, weight, bias, 0.1, 16, 8)
+    assert (made.shape, made.dtype) == (q.shape, q.dtype)

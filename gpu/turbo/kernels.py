@@ -6,7 +6,7 @@ shared memory, `scaled_matmul` 187 and 96 KB.
 """
 
 # Arguments have the types of what they are launched with.
-# ruff: noqa: ANN001, ANN201
+# ruff: noqa: ANN001, ANN201, ANN202
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
 
 import triton
@@ -22,7 +22,11 @@ def sla_forward(
     length, heads, kept, scale,
     D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries of one head: `triton_sla.fused_attention` tells what and how."""
+    """One block of queries of one head: `triton_sla.fused_attention` tells what and how.
+
+    Only the clip's last block of keys may be ragged, and `chosen` rises, so only the last of the
+    chosen blocks is masked.
+    """
     head = tl.program_id(1).to(tl.int64)
     start = (head // heads * length * heads + head % heads) * D  # of this batch and head
     row = heads * D
@@ -31,35 +35,86 @@ def sla_forward(
     at = rows[:, None] * row + channels[None, :]
     queries = tl.load(q + start + at, mask=rows[:, None] < length, other=0.0)
     picked = chosen + (head * tl.num_programs(0) + tl.program_id(0)) * kept
+    k += start
+    v += start
 
     most = tl.full([BLOCK_Q], -float("inf"), tl.float32)
     weight = tl.zeros([BLOCK_Q], tl.float32)
     sums = tl.zeros([BLOCK_Q, D], tl.float32)
-    for i in range(kept):
+    for i in range(kept - 1):
         tokens = tl.load(picked + i) * BLOCK_K + columns
-        there = tokens < length
-        keys_at = tokens[None, :] * row + channels[:, None]
-        keys = tl.load(k + start + keys_at, mask=there[None, :], other=0.0)
-        scores = tl.dot(queries, keys) * scale
-        scores = tl.where(there[None, :], scores, -float("inf"))
-        higher = tl.maximum(most, tl.max(scores, 1))
-        shares = tl.math.exp2(scores - higher[:, None])
-        shrink = tl.math.exp2(most - higher)
-        values_at = tokens[:, None] * row + channels[None, :]
-        values = tl.load(v + start + values_at, mask=there[:, None], other=0.0)
-        weight = weight * shrink + tl.sum(shares, 1)
-        sums = tl.dot(shares.to(values.dtype), values, sums * shrink[:, None])
-        most = higher
+        keys = tl.load(k + tokens[None, :] * row + channels[:, None])
+        values = tl.load(v + tokens[:, None] * row + channels[None, :])
+        scores = tl.dot(queries, keys)
+        most, weight, sums = _take(scores, values, most, weight, sums, scale)
+    tokens = tl.load(picked + kept - 1) * BLOCK_K + columns
+    there = tokens < length
+    keys = tl.load(k + tokens[None, :] * row + channels[:, None], mask=there[None, :], other=0.0)
+    values = tl.load(v + tokens[:, None] * row + channels[None, :], mask=there[:, None], other=0.0)
+    scores = tl.where(there[None, :], tl.dot(queries, keys), -float("inf"))
+    most, weight, sums = _take(scores, values, most, weight, sums, scale)
 
-    raised = queries.to(tl.float32)
-    raised = tl.exp(raised - tl.max(raised, 1)[:, None])
-    features = raised / tl.sum(raised, 1)[:, None]
+    features = _features(queries)
     square = head * D * D + channels[:, None] * D + channels[None, :]
     top = tl.dot(features.to(queries.dtype), tl.load(state + square))
     below = tl.sum(features * tl.load(total + head * D + channels)[None, :], 1) + 1e-5
     result = sums / weight[:, None] + top / below[:, None]
     result += tl.load(bias + channels).to(tl.float32)[None, :]
     tl.store(out + start + at, result.to(out.dtype.element_ty), mask=rows[:, None] < length)
+
+
+@triton.jit
+def _take(scores, values, most, weight, sums, scale):
+    """Go on with a softmax in base 2 by the scores of one more block of keys."""
+    higher = tl.maximum(most, tl.max(scores, 1) * scale)
+    shares = tl.math.exp2(scores * scale - higher[:, None])
+    shrink = tl.math.exp2(most - higher)
+    weight = weight * shrink + tl.sum(shares, 1)
+    return higher, weight, tl.dot(shares.to(values.dtype), values, sums * shrink[:, None])
+
+
+@triton.jit
+def _features(x):
+    """Softmax over channels, in float32."""
+    wide = x.to(tl.float32)
+    raised = tl.exp(wide - tl.max(wide, 1)[:, None])
+    return raised / tl.sum(raised, 1)[:, None]
+
+
+@triton.jit
+def block_means(x, means, length, heads, D: tl.constexpr, BLOCK: tl.constexpr):
+    """The mean of one block of tokens of one head, in float32."""
+    head = tl.program_id(1).to(tl.int64)
+    start = (head // heads * length * heads + head % heads) * D
+    rows, channels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, D)
+    at = start + rows[:, None] * (heads * D) + channels[None, :]
+    tile = tl.load(x + at, mask=rows[:, None] < length, other=0.0).to(tl.float32)
+    count = tl.minimum(length - tl.program_id(0) * BLOCK, BLOCK)
+    to = means + (head * tl.num_programs(0) + tl.program_id(0)) * D + channels
+    tl.store(to, tl.sum(tile, 0) / count)
+
+
+@triton.jit
+def key_state(
+    k, v, state, total, length, heads, blocks, D: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """One part of the sums over keys of one head: see `triton_sla.key_state`."""
+    head = tl.program_id(1).to(tl.int64)
+    start = (head // heads * length * heads + head % heads) * D
+    channels = tl.arange(0, D)
+    square = tl.zeros([D, D], tl.float32)
+    sums = tl.zeros([D], tl.float32)
+    for i in range(blocks):
+        rows = (tl.program_id(0) * blocks + i) * BLOCK + tl.arange(0, BLOCK)
+        there = rows[:, None] < length
+        at = start + rows[:, None] * (heads * D) + channels[None, :]
+        values = tl.load(v + at, mask=there, other=0.0)
+        features = tl.where(there, _features(tl.load(k + at, mask=there, other=0.0)), 0.0)
+        sums += tl.sum(features, 0)
+        square = tl.dot(tl.trans(features.to(values.dtype)), values, square)
+    part = tl.program_id(0) * tl.num_programs(1) + head
+    tl.store(state + part * D * D + channels[:, None] * D + channels[None, :], square)
+    tl.store(total + part * D + channels, sums)
 
 
 @triton.jit

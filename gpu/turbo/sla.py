@@ -51,18 +51,22 @@ class Blocks:
 def choose_blocks(q: Tensor, k: Tensor, blocks: Blocks) -> Tensor:
     """Return the blocks of keys for each block of queries: int32, rising, (B, H, blocks, kept).
 
-    The mean key, subtracted as in the reference, is the same for all blocks: it moves no choice,
-    but keeps scores small. Means and scores are float32 where the reference rounds to its dtype,
-    so blocks of nearly equal score may be chosen otherwise.
+    A mean key is subtracted, as in the reference: the same for all blocks, it moves no choice, but
+    keeps scores small. Means and scores are float32 where the reference rounds to its dtype, so
+    blocks of nearly equal score may be chosen otherwise.
     """
-    means = _block_means(k, blocks.key) - k.mean(1, dtype=torch.float32)[:, :, None]
-    scores = _block_means(q, blocks.query) @ means.mT
+    means = _block_means(k, blocks.key)
+    scores = _block_means(q, blocks.query) @ (means - means.mean(2, keepdim=True)).mT
     kept = max(1, int(blocks.share * scores.shape[-1]))
     return scores.topk(kept, sorted=False).indices.sort().values.int()
 
 
 def _block_means(x: Tensor, size: int) -> Tensor:
     """Means over blocks of tokens, the last over those it has: float32, (B, H, blocks, D)."""
+    if _has_kernels(x):
+        from gpu.turbo.triton_sla import block_means
+
+        return block_means(x, size)
     whole = x.shape[1] // size * size
     means = torch.unflatten(x[:, :whole], 1, (-1, size)).mean(2, dtype=torch.float32)
     if whole < x.shape[1]:
@@ -103,9 +107,16 @@ def linear_state(k: Tensor, v: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         W·f(k)'v as (B, H, D, D) in the dtype of `v`, and sum f(k) as (B, H, D) in float32
         (or float64, as `k` is).
     """
-    features, wide = k.softmax(-1), torch.promote_types(k.dtype, torch.float32)
-    state = features.permute(0, 2, 3, 1) @ v.transpose(1, 2)
-    return (state.to(wide) @ weight.to(wide).T).to(v.dtype), features.sum(1, dtype=wide)
+    wide = torch.promote_types(k.dtype, torch.float32)
+    if _has_kernels(k):
+        from gpu.turbo.triton_sla import key_state
+
+        state, total = key_state(k, v)
+    else:
+        features = k.softmax(-1)
+        state = (features.permute(0, 2, 3, 1) @ v.transpose(1, 2)).to(wide)
+        total = features.sum(1, dtype=wide)
+    return (state @ weight.to(wide).T).to(v.dtype), total
 
 
 def linear_attention(q: Tensor, state: Tensor, total: Tensor, bias: Tensor) -> Tensor:
@@ -127,17 +138,28 @@ def attend(
         v: of the shape of `q`.
         proj: W and b.
         blocks: how much to attend to.
-        chosen: blocks as `choose_blocks` gives them, each once; chosen by means where none.
+        chosen: blocks as `choose_blocks` gives them; chosen by means where none.
     """
+    if _has_kernels(q) and chosen is None:
+        from gpu.turbo.triton_sla import attention
+
+        sizes = blocks.share, blocks.query, blocks.key
+        out: Tensor = attention(q, k, v, proj.weight, proj.bias, *sizes)
+        return out
     if chosen is None:
         chosen = choose_blocks(q, k, blocks)
     state, total = linear_state(k, v, proj.weight)
-    if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):
+    if _has_kernels(q):
         from gpu.turbo.triton_sla import fused_attention
 
         return fused_attention(q, k, v, chosen, state, total, proj.bias, blocks)
     sparse = sparse_attention(q, k, v, chosen, blocks)
     return sparse + linear_attention(q, state, total, proj.bias)
+
+
+def _has_kernels(x: Tensor) -> bool:
+    """Whether Triton's kernels compute `x`: of float32 they would round products to tf32."""
+    return x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)
 
 
 class SLAProcessor:

@@ -1,6 +1,8 @@
-"""Sparse-linear attention as one Triton kernel: launching, and what it should cost.
+"""Sparse-linear attention as three Triton kernels: launching, and what they should cost.
 
-For each block of queries and head, with online softmax in base 2 over its chosen blocks of keys:
+Two read the keys once each: their blocks' means, and what the linear branch sums over all of them.
+The third does the rest, for each block of queries and head, with online softmax in base 2 over its
+chosen blocks of keys:
 
     m' = max(m, max s),  s = q·k log2(e) / sqrt(D),  p = 2^(s - m')
     l <- l·2^(m - m') + sum p,  o <- o·2^(m - m') + p·v,  out = o / l + W·linear + b
@@ -26,10 +28,88 @@ import math
 import torch
 from torch import Tensor
 
+from gpu.turbo import sla
 from gpu.turbo.sla import Blocks
 
 WARPS, STAGES = 8, 3
 """As the reference launches its own on all cards."""
+
+
+KEYS = 64
+"""Keys that the sums of the linear branch take at once."""
+
+PROGRAMS = 264
+"""Parts and heads that the sums over keys are spread over: twice an H100's 132 processors."""
+
+
+@torch.library.custom_op("keyreel::sparse_linear_attention", mutates_args=())
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    share: float,
+    query: int,
+    key: int,
+) -> Tensor:
+    """Return SLA of `q`, `k`, `v` (B, L, H, D), with the numbers of `Blocks` spelled out.
+
+    An operator of its own, so that a compiler fuses what is around it and leaves it whole.
+    """
+    blocks = Blocks(share, query, key)
+    q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
+    chosen = sla.choose_blocks(q, k, blocks)
+    return fused_attention(q, k, v, chosen, *sla.linear_state(k, v, weight), bias, blocks)
+
+
+@attention.register_fake
+def _(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    share: float,
+    query: int,
+    key: int,
+) -> Tensor:
+    return torch.empty(q.shape, dtype=q.dtype, device=q.device)
+
+
+def block_means(x: Tensor, size: int) -> Tensor:
+    """Return means over blocks of tokens of `x` (B, L, H, D): float32, (B, H, blocks, D)."""
+    from gpu.turbo import kernels
+
+    batch, length, heads, width = x.shape
+    count = -(-length // size)
+    means = torch.empty((batch, heads, count, width), dtype=torch.float32, device=x.device)
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        kernels.block_means[count, batch * heads](
+            x.contiguous(), means, length, heads, D=width, BLOCK=size, num_warps=4
+        )
+    return means
+
+
+def key_state(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Return f(k)'v as (B, H, D, D) and sum f(k) as (B, H, D), both in float32.
+
+    f = softmax over channels. Keys are cut into parts, so that the card is full with few heads.
+    """
+    from gpu.turbo import kernels
+
+    batch, length, heads, width = k.shape
+    count = -(-length // KEYS)
+    parts = max(1, min(count, PROGRAMS // (batch * heads)))
+    room = (parts, batch, heads)
+    state = torch.empty((*room, width, width), dtype=torch.float32, device=k.device)
+    total = torch.empty((*room, width), dtype=torch.float32, device=k.device)
+    with torch.cuda.device_of(k):  # type: ignore[no-untyped-call]
+        kernels.key_state[parts, batch * heads](
+            k.contiguous(), v.contiguous(), state, total, length, heads, -(-count // parts),
+            D=width, BLOCK=KEYS, num_warps=8, num_stages=2,
+        )  # fmt: skip
+    return state.sum(0), total.sum(0)
 
 
 def fused_attention(
@@ -52,7 +132,7 @@ def fused_attention(
             at least 16.
         k: of the shape of `q`.
         v: of the shape of `q`.
-        chosen: blocks of keys, int32, (B, H, blocks of queries, kept); each once, and in range.
+        chosen: blocks of keys, int32, (B, H, blocks of queries, kept); rising, and in range.
         state: from `sla.linear_state`.
         total: likewise.
         bias: b of the learnt projection, (D,).

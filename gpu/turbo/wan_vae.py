@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MOST = 5
-"""Latent frames in a group on a graphics card: at 480x832 the widest tensor of a group is 3.5 GB."""
+"""Latent frames in a group on a graphics card; at 480x832 its widest tensor has 3 GB."""
 
 SHAPES = 64
 """Graphs that may be compiled: two for each size and length of clip."""
