@@ -153,11 +153,11 @@ class Bench:
         inputs: list[str] = []
         outputs: list[str] = []
         for number, (job, raw) in enumerate(zip(self.jobs, self.raw, strict=True)):
-            file = job.file
+            file, fps = job.file, job.file.pace.fps
             size = "{}x{}".format(*file.framing.size)
-            inputs += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", f"{file.fps:g}"]
+            inputs += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", f"{fps:g}"]
             inputs += ["-i", str(raw)]
-            encoder = ffmpeg.x264(fps=file.fps, crf=file.crf, preset=file.preset)
+            encoder = ffmpeg.x264(fps=fps, crf=file.crf, preset=file.preset)
             outputs += ["-map", f"{number}:v", *encoder, str(raw.with_suffix(".mp4"))]
         ffmpeg.run([*inputs, *outputs])
 
@@ -173,10 +173,10 @@ class Bench:
         framing = file.framing
         return {
             "clip": str(self.clip),
-            "overlay": str(job.stamp.overlay if job.stamp else ""),
+            "overlay": str(job.stamps[0].overlay),
             "crop": framing.crop if framing.ground == "none" else framing.behind,
             "size": framing.size,
-            "fps": file.fps,
+            "fps": file.pace.fps,
             "crf": file.crf,
             "preset": file.preset,
             "path": str(self.desk.root / f"moviepy-{job.path.name}"),

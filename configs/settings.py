@@ -104,6 +104,10 @@ class Export(Declaration):
     """Of JPEG and WebP stills and covers."""
     fps: Annotated[int, Field(ge=1, le=120)] | None = None
     """Left out: the smallest multiple of the clip's rate that the platform takes."""
+    between: Literal["auto", "repeat", "blend", "motion"] = "auto"
+    """What stands between two frames of the clip where the file has more of them: the first again,
+    a mix of both, or what a search for motion draws. `auto` repeats where the rate is a multiple of
+    the clip's, and mixes otherwise."""
 
 
 class Settings(Declaration):

@@ -1,11 +1,10 @@
-"""The export stage: a clip or a picture, with its logo, becomes the file that a platform takes.
+"""The export stage: a clip or a picture, with all that lies over it, becomes a platform's file.
 
 All exports of a shot that are to be made share an ffmpeg process; each is a node of its own.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,22 +12,19 @@ from pathlib import Path
 from PIL import Image
 
 from catalogs.node import Node
-from configs.delivery import Delivery, Rate
+from configs.delivery import Delivery
 from configs.errors import BadPlan, Interrupted, OutOfSpace, Passing, Rejected, StageFailed
 from tasks.encode import ClipFile, Job, encode
 from tasks.framing import frame
+from tasks.layers import Stamp, Titles
+from tasks.pace import pace
 from tasks.photo import open_photo
 from tasks.probe import check, probe
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Studio
-from tasks.still import Stamp, StillFile
+from tasks.still import StillFile
 
 ENCODERS = 4
 """At once: four 1080-class x264 encoders and their lookahead take 0.6 GB together."""
-
-MOST_PASSES = 4
-"""A clip is played forth and back at most twice; more is tiresome to watch."""
-
-COMMON_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 
 
 def decide(cell: Cell) -> Decision:
@@ -51,33 +47,30 @@ def decide(cell: Cell) -> Decision:
 
 def _decide_clip(cell: Cell, delivery: Delivery) -> Decision:
     clip, settings = cell.pictures["clip"], cell.settings.export
-    passes = _passes(cell, delivery, clip)
-    played = passes * (clip.frames - 1) + 1 if passes > 1 else clip.frames
-    fps, blend = _rate(cell, delivery.fps, clip.fps)
+    plays = pace(cell, clip)
     cover = delivery.cover or delivery
+    label = cell.pictures.get("label")
     file = ClipFile(
         framing=frame(clip, delivery.width, delivery.height, settings.fit),
-        clip_fps=clip.fps,
-        clip_frames=clip.frames,
-        passes=passes,
-        fps=fps,
-        frames=round(played / clip.fps * fps),
-        blend=blend,
+        pace=plays,
         crf=settings.crf,
         preset=settings.preset,
-        audio=delivery.audio,
+        audio="sound" if "sound" in cell.pictures else delivery.audio,
         edit_list=delivery.edit_list,
         cover=StillFile(
             framing=frame(clip, cover.width, cover.height, settings.fit),
             format="jpeg",
             quality=settings.quality,
             max_bytes=None,
+            titles_at=_titles_at(cell),
         ),
         max_bytes=delivery.max_bytes,
+        label_until=label.until if label else None,
     )
-    notes = {"length": f"played {passes} times, forth and back"} if passes > 1 else {}
+    times = plays.passes
+    notes = {"length": f"played {times} times, forth and back"} if times > 1 else {}
     gives = {
-        "delivery": Photo(delivery.width, delivery.height, fps=fps, frames=file.frames),
+        "delivery": Photo(delivery.width, delivery.height, fps=plays.fps, frames=plays.frames),
         "cover": Photo(cover.width, cover.height),
     }
     return Decision(params=file.model_dump(mode="json"), notes=notes, gives=gives)
@@ -92,48 +85,14 @@ def _decide_still(cell: Cell, delivery: Delivery) -> Decision:
         format=delivery.format,
         quality=settings.quality,
         max_bytes=delivery.max_bytes,
+        titles_at=_titles_at(cell),
     )
     return Decision(params=file.model_dump(mode="json"), gives={"delivery": Photo(*size)})
 
 
-def _passes(cell: Cell, delivery: Delivery, clip: Photo) -> int:
-    """Return how often the clip is played, forth and back in turn, to be long enough."""
-    seconds = clip.frames / clip.fps
-    if delivery.max_seconds is not None and seconds > delivery.max_seconds:
-        raise BadPlan(
-            f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes at most "
-            f"{delivery.max_seconds:g} s: lower animate.seconds"
-        )
-    if seconds >= delivery.min_seconds:
-        return 1
-    passes = math.ceil((delivery.min_seconds * clip.fps - 1) / max(1, clip.frames - 1))
-    if passes > MOST_PASSES:
-        raise BadPlan(
-            f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes no less "
-            f"than {delivery.min_seconds:g} s, even played {MOST_PASSES} times: "
-            f"raise animate.seconds"
-        )
-    return passes
-
-
-def _rate(cell: Cell, takes: Rate, own: float) -> tuple[float, bool]:
-    """Return frames a second, and whether frames must be mixed to get there.
-
-    The smallest multiple of the clip's own rate that the platform takes only repeats frames.
-    """
-    wanted = cell.settings.export.fps
-    if wanted is not None:
-        if not takes.min <= wanted <= takes.max:
-            raise BadPlan(
-                f"{cell.shot}: export.fps: {cell.delivery_id} takes {takes.min:g} to "
-                f"{takes.max:g} frames a second, not {wanted}"
-            )
-        return float(wanted), wanted % own != 0
-    times = max(1, math.ceil(takes.min / own))
-    if times * own <= takes.max:
-        return float(times * own), False
-    common = [rate for rate in COMMON_RATES if takes.min <= rate <= takes.max] or [takes.max]
-    return min(common, key=lambda rate: abs(rate - own)), True
+def _titles_at(cell: Cell) -> float:
+    titles = cell.pictures.get("titles")
+    return titles.settled if titles else 0.0
 
 
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
@@ -199,17 +158,29 @@ def _clips(
 def job_of(node: Node, studio: Studio, workspace: Path) -> Job:
     """Return what is to be encoded for a node, and where in the workspace."""
     _, clip, *_ = node.inputs["clip"].identity()
+    file = ClipFile.model_validate(node.params)
     return Job(
         clip=studio.path(node, "clip"),
         first_frame=workspace / f"{clip}-first.ppm",
         path=workspace / f"{node.key}.mp4",
-        file=ClipFile.model_validate(node.params),
-        stamp=_stamp(node, studio),
+        file=file,
+        titles=_titles(node, studio, file.framing.size),
+        stamps=_stamps(node, studio, file.label_until),
+        sound=studio.path(node, "sound") if "sound" in node.inputs else None,
     )
 
 
-def _stamp(node: Node, studio: Studio) -> Stamp | None:
-    return Stamp.of(studio.path(node, "overlay")) if "overlay" in node.inputs else None
+def _titles(node: Node, studio: Studio, size: tuple[int, int]) -> Titles | None:
+    return Titles(studio.path(node, "titles"), size) if "titles" in node.inputs else None
+
+
+def _stamps(node: Node, studio: Studio, label_until: float | None = None) -> tuple[Stamp, ...]:
+    """Return the logo and over it the label, which nothing may cover."""
+    layers = (("overlay", None), ("label", label_until))
+    found = (
+        Stamp.of(studio.path(node, port), until) for port, until in layers if port in node.inputs
+    )
+    return tuple(stamp for stamp in found if stamp)
 
 
 def _finish(job: Job) -> dict[str, Draft]:
@@ -222,7 +193,7 @@ def _finish(job: Job) -> dict[str, Draft]:
     check(facts, job.file)
     path = job.path.with_suffix(".jpg")
     with Image.open(job.first_frame) as first:
-        job.file.cover.make(first, job.stamp, path)
+        job.file.cover.make(first, path, titles=job.titles, stamps=job.stamps)
     return {
         "delivery": Draft(
             job.path,
@@ -247,9 +218,16 @@ def _still(
     file = StillFile.model_validate(node.params)
     path = workspace / f"{node.key}.{file.format}"
     try:
-        file.make(open_photo(studio.path(node, "image")), _stamp(node, studio), path)
-    except Rejected as error:
-        failures.append(Rejected(f"{node.address}: {error}"))
+        file.make(
+            open_photo(studio.path(node, "image")),
+            path,
+            titles=_titles(node, studio, file.size),
+            stamps=_stamps(node, studio),
+        )
+    except OutOfSpace:
+        raise
+    except StageFailed as error:
+        failures.append(type(error)(f"{node.address}: {error}"))
         return
     draft = Draft(path, "image", f"image/{file.format}", *file.size)
     yield Made(node, {"delivery": draft}, time.perf_counter() - started)
@@ -257,19 +235,26 @@ def _still(
 
 def _report(batch: Sequence[Node], jobs: Sequence[Job], studio: Studio, done: int) -> None:
     """Tell of every file what ffmpeg says of the first: they advance together."""
-    share = done / jobs[0].file.frames
+    share = done / jobs[0].file.pace.frames
     for node, job in zip(batch, jobs, strict=True):
-        total = job.file.frames
+        total = job.file.pace.frames
         studio.on_progress(Progress(node, min(total, round(share * total)), total))
 
 
 STAGE = Stage(
     id="export",
-    version=1,
-    takes={"clip": "clip", "image": "image", "overlay": "overlay"},
+    version=2,
+    takes={
+        "clip": "clip",
+        "image": "image",
+        "titles": "titles",
+        "overlay": "overlay",
+        "label": "overlay",
+        "sound": "sound",
+    },
     gives={"delivery": "file", "cover": "image"},
     lane="cpu",
     decide=decide,
     run=run,
-    optional=frozenset({"clip", "image", "overlay"}),
+    optional=frozenset({"clip", "image", "titles", "overlay", "label", "sound"}),
 )

@@ -34,6 +34,10 @@ are filled by encoders side by side, which costs less CPU and memory than thread
 POLL = 0.05
 """Seconds between looks at the process: how late a cancel may be."""
 
+NO_FONTS = b"<fontconfig/>"
+"""Fontconfig's whole configuration: titles bring their fonts along, and no font of the machine's
+steps in for one, so that a file has the same bytes everywhere."""
+
 Cancelled = Callable[[], bool]
 
 
@@ -80,12 +84,19 @@ def run(
     """
     quiet = ("-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y")
     shared = (*quiet, "-progress", "pipe:1", "-stats_period", "0.2")
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as progress:
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as progress,
+        tempfile.NamedTemporaryFile(suffix=".conf") as fonts,
+    ):
+        fonts.write(NO_FONTS)
+        fonts.flush()
         process = subprocess.Popen(
             [*_leash(), binary(), *shared, *arguments],
             stdin=subprocess.PIPE,
             stdout=progress,
             stderr=said,
+            env=os.environ | {"FONTCONFIG_FILE": fonts.name},
             start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
         )
         try:
@@ -148,6 +159,11 @@ def _failure(code: int, said: IO[bytes]) -> StageFailed:
     if code < 0:  # most often the kernel, for memory
         return Passing(f"ffmpeg was killed by {signal.Signals(-code).name}: {words}")
     return StageFailed(f"ffmpeg ended with {code}: {words}")
+
+
+def word(value: str) -> str:
+    """Return `value` escaped twice: as one option of a filter, and for the graph around it."""
+    return re.sub(r"([\\'\[\],;])", r"\\\1", re.sub(r"([\\':])", r"\\\1", value))
 
 
 def x264(*, fps: float, crf: int, preset: str, edit_list: bool = True) -> list[str]:

@@ -161,13 +161,13 @@ def check(facts: Facts, asked: ClipFile) -> None:
     wanted = {
         "width": width,
         "height": height,
-        "frames": asked.frames,
-        "fps": round(asked.fps, 3),
+        "frames": asked.pace.frames,
+        "fps": round(asked.pace.fps, 3),
         "pixel_format": "yuv420p",
         "colour": BT709,
         "full_range": False,
         "index_first": True,
-        "audio": asked.audio == "silent",
+        "audio": asked.audio != "none",
     }
     if not asked.edit_list:
         wanted["edit_list"] = False

@@ -19,7 +19,7 @@ from configs.home import Home
 from configs.model import Model
 from configs.settings import Settings
 
-PortType = Literal["text", "image", "clip", "overlay", "file"]
+PortType = Literal["text", "image", "clip", "overlay", "titles", "sound", "file"]
 Lane = Literal["plan", "gpu", "cpu"]
 """`plan`: its value is known at plan time (text); `gpu`: one at a time; `cpu`: side by side."""
 
@@ -35,6 +35,10 @@ class Photo:
     """Of a clip: frames a second."""
     frames: int = 0
     """Of a clip: how many it has."""
+    until: float | None = None
+    """Of a label: the second at which it goes; None: it stands throughout."""
+    settled: float = 0.0
+    """Of titles: the second at which all of them stand, which covers and stills show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Cell:
     texts: Mapping[str, str]
     """Text ports that are wired in, by this stage's port name."""
     pictures: Mapping[str, Photo]
-    """Size and focus of the image and clip inputs, by port."""
+    """Size and focus of the picture, clip and layer inputs, by port."""
     inputs: Mapping[str, Input]
     aspect: str = ""
     delivery: Delivery | None = None
@@ -79,7 +83,7 @@ class Draft:
     """A finished file in the workspace, before the store takes it."""
 
     path: Path
-    kind: Literal["image", "clip", "overlay", "cover", "text"]
+    kind: Literal["image", "clip", "overlay", "cover", "text", "sound"]
     mime: str
     width: int = 0
     height: int = 0

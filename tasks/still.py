@@ -1,11 +1,11 @@
-"""One still picture of a delivery: framed, stamped with the logo, saved as the platform takes it.
+"""One still picture of a delivery: framed, what lies over it drawn, saved as the platform takes it.
 
 Also the cover of a clip, which is a still of its first frame. Knows nothing of nodes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,8 @@ from PIL import Image
 
 from configs.base import Declaration
 from configs.errors import Rejected
-from tasks.framing import Framing, Rect
+from tasks.framing import Framing
+from tasks.layers import Stamp, Titles
 
 Format = Literal["jpeg", "png", "webp"]
 
@@ -25,20 +26,32 @@ class StillFile(Declaration):
     format: Format
     quality: int
     max_bytes: int | None
+    titles_at: float = 0.0
+    """The second of the titles that it shows."""
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.framing.size
 
-    def make(self, picture: Image.Image, stamp: Stamp | None, path: Path) -> None:
-        """Write the file.
+    def make(
+        self,
+        picture: Image.Image,
+        path: Path,
+        *,
+        titles: Titles | None = None,
+        stamps: Sequence[Stamp] = (),
+    ) -> None:
+        """Write the file; `stamps` lie over the titles, from below to above.
 
         Raises:
             Rejected: where it is larger than the platform takes.
+            StageFailed: where the titles cannot be drawn.
         """
         frame = self.framing.draw(picture)
-        if stamp is not None:
+        if titles is not None:
+            frame = titles.lay(frame, self.titles_at)
+        for stamp in stamps:
             stamp.lay(frame)
         frame.save(path, self.format, **self._options())
         size = path.stat().st_size
@@ -54,39 +67,3 @@ class StillFile(Declaration):
             return {"quality": self.quality, "method": 4}
         # 4:4:4, since a red logo on white frays at half the colour samples.
         return {"quality": self.quality, "subsampling": 0, "progressive": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """The part of an overlay that is not empty."""
-
-    overlay: Path
-    frame: tuple[int, int]
-    """Width and height of the overlay."""
-    area: Rect
-
-    @classmethod
-    def of(cls, overlay: Path) -> Stamp | None:
-        """Return an overlay's stamp, None where it has none."""
-        with Image.open(overlay) as image:
-            box = image.getchannel("A").getbbox()
-            if box is None:
-                return None
-            left, top = box[0] // 2 * 2, box[1] // 2 * 2
-            right, bottom = (-(-end // 2) * 2 for end in box[2:])
-            return cls(overlay, image.size, (left, top, right - left, bottom - top))
-
-    def lay(self, frame: Image.Image) -> None:
-        """Lay it over `frame`, at the same place in a frame of another size.
-
-        It keeps its share of the width, and the ratio between the free space on its two sides.
-        """
-        x, y, width, height = self.area
-        with Image.open(self.overlay) as image:
-            logo = image.crop((x, y, x + width, y + height))
-        if frame.size != self.frame:
-            scale = frame.width / self.frame[0]
-            logo = logo.resize((round(width * scale), round(height * scale)))
-            x = round(x / max(1, self.frame[0] - width) * (frame.width - logo.width))
-            y = round(y / max(1, self.frame[1] - height) * (frame.height - logo.height))
-        frame.paste(logo, (x, y), logo)

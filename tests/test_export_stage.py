@@ -58,7 +58,7 @@ def decide(target, clip_photo: Photo = PHOTO, **settings):
 
 class TestDecide:
     @pytest.mark.parametrize(
-        ("own", "takes", "wanted", "fps", "blend"),
+        ("own", "takes", "wanted", "fps", "mixed"),
         [
             (16, (23, 60), None, 32, False),  # the case of Wan clips on TikTok
             (24, (23, 60), None, 24, False),
@@ -72,12 +72,12 @@ class TestDecide:
         ],
     )
     def test_the_rate_is_the_smallest_multiple_the_platform_takes(
-        self, own, takes, wanted, fps, blend
+        self, own, takes, wanted, fps, mixed
     ):
         """Frames are repeated where a multiple fits, and mixed where none does."""
         target = delivery(108, 192, fps={"min": takes[0], "max": takes[1]})
-        params = decide(target, Photo(*SOURCE, fps=own, frames=33), fps=wanted).params
-        assert (params["fps"], params["blend"]) == (fps, blend)
+        plays = decide(target, Photo(*SOURCE, fps=own, frames=33), fps=wanted).params["pace"]
+        assert (plays["fps"], plays["between"]) == (fps, "blend" if mixed else "repeat")
 
     def test_a_rate_the_platform_refuses_is_a_plan_error(self):
         """export.fps outside the platform's range names the range."""
@@ -93,8 +93,8 @@ class TestDecide:
         """A clip of 2 s becomes 4 s where 3 are asked for, and the plan says so."""
         photo = Photo(*SOURCE, fps=16, frames=33)
         decision = decide(delivery(108, 192, min_seconds=3), photo)
-        assert decision.params["passes"] == 2
-        assert decision.params["frames"] == 65
+        assert decision.params["pace"]["passes"] == 2
+        assert decision.params["pace"]["frames"] == 65
         assert decision.notes == {"length": "played 2 times, forth and back"}
 
     def test_a_clip_far_too_short_is_a_plan_error(self):
@@ -279,7 +279,7 @@ class TestClips:
         target = delivery(64, 64, fps={"min": fps, "max": fps})
         photo = Photo(64, 64, fps=own, frames=frames)
         (made,) = desk.make(export.STAGE, node_for(desk, target, path, photo=photo))
-        assert made.drafts["delivery"].frames == made.node.params["frames"]
+        assert made.drafts["delivery"].frames == made.node.params["pace"]["frames"]
 
     def test_the_cover_is_the_first_frame_with_the_logo(self, desk, master):
         """The cover is what the clip shows first, as JPEG of the size the platform wants."""
