@@ -13,7 +13,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 Suffix = Annotated[str, StringConstraints(pattern=r"^(\.[A-Za-z0-9]{1,8})?$")]
 
-AssetKind = Literal["image", "clip", "overlay", "cover", "text"]
+AssetKind = Literal["image", "clip", "overlay", "cover", "text", "sound"]
 
 
 class Asset(Declaration):

@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from configs.attached import SoundFile
 from configs.base import Declaration, Fraction
 from configs.lora import Loras
+from configs.title import Title
 
 Move = Literal[
     "push-in",
@@ -91,6 +93,25 @@ class Watermark(Declaration):
     """`auto` looks at the picture beneath."""
 
 
+class Sound(Declaration):
+    """What is heard: music, a voice, or both; nothing where neither is named."""
+
+    music: SoundFile | None = None
+    """A file inside the home, e.g. `brand/spring.mp3`."""
+    voice: SoundFile | None = None
+    """A file inside the home; it must fit into the clip."""
+    voice_at: Annotated[float, Field(ge=0, le=60)] = 0
+    """Seconds from the start."""
+    music_gain: Annotated[float, Field(ge=-40, le=6)] = -12
+    """Decibels of the music under a voice."""
+    fade: Annotated[float, Field(ge=0.01, le=10)] = 0.5
+    """Seconds in which the music ends."""
+    loop: bool = True
+    """Music that is shorter than the clip is played again."""
+    loudness: Annotated[float, Field(ge=-30, le=-9)] = -14
+    """LUFS; platforms play at -14 and turn down what is louder."""
+
+
 class Export(Declaration):
     """The file that a platform takes."""
 
@@ -116,5 +137,7 @@ class Settings(Declaration):
     expand: Expand = Expand()
     keyframe: Keyframe = Keyframe()
     animate: Animate = Animate()
+    title: Title = Title()
     watermark: Watermark = Watermark()
+    sound: Sound = Sound()
     export: Export = Export()

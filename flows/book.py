@@ -248,7 +248,7 @@ def delivery_files(
 ) -> Iterator[tuple[str, Asset, Path]]:
     """Yield the port, asset and name for people of each file of one delivery."""
     for port, asset in record.outputs.items():
-        if asset.kind != "overlay":
+        if asset.kind in ("image", "clip", "cover"):
             name = address.delivery if port == "delivery" else f"{address.delivery}-{port}"
             folder = delivered(home, campaign, address.shot)
             yield port, asset, folder / f"{name}{asset.suffix}"

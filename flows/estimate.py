@@ -18,6 +18,7 @@ State = Literal["new", "stale", "cached"]
 GUESSES: Mapping[str, Cost] = {
     "expand": Cost(0.02, 2e3),
     "watermark": Cost(0.2, 2e4),
+    "sound": Cost(0.5, 1e6),
     "export": Cost(2.0, 2e6),
 }
 """By kind, until one was recorded: a 5 s export at 1080x1920 on two cores. Models bring their own
@@ -44,7 +45,7 @@ def rows(
     models: Mapping[str, Model],
     recorded: Mapping[tuple[str, str], Cost],
 ) -> tuple[Row, ...]:
-    """Return a row for each stage.
+    """Return a row for each stage that has nodes.
 
     Args:
         steps: the pipeline's stages.
@@ -61,7 +62,7 @@ def rows(
         guess = _guess(models[model]) if model else GUESSES.get(kind, UNKNOWN)
         cost = recorded.get((kind, fingerprint), guess)
         made.setdefault(stage, []).append((count, state, cost))
-    return tuple(_row(step, made.get(step.id, [])) for step in steps)
+    return tuple(_row(step, made[step.id]) for step in steps if step.id in made)
 
 
 def _guess(model: Model) -> Cost:

@@ -23,6 +23,7 @@ from configs.settings import Settings
 from configs.tokens import Counter
 from configs.vocabulary import Vocabulary
 from flows.shots import Shot
+from tasks.stage import Attachment
 
 Recipe = Mapping[str, Json]
 """`Node.recipe()` as a record kept it."""
@@ -54,6 +55,8 @@ class Facts:
     seed: int
     logos: Mapping[str, InputFile]
     """By role: `logo`, `logo_on_dark`."""
+    logo: tuple[int, int] | None
+    """Width and height of what can be seen of the brand's logo."""
     photos: Mapping[str, Picture]
     """By product id, where the product has an own photo."""
     fingerprints: Mapping[str, str]
@@ -72,6 +75,8 @@ class Facts:
     """What a language model made of the prompts, by the key of what it was asked."""
     loras: Mapping[str, InputFile] = field(default_factory=dict)
     """The adapters that models or shots name, by their path in `models/loras/`."""
+    attached: Mapping[str, Attachment] = field(default_factory=dict)
+    """The files that shots' settings name, by the path they give."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from catalogs.node import Address, Input, Node, NodeOutput
-from configs.base import Aspect, Json
+from configs.base import Aspect, Json, Language
 from configs.errors import BadPlan
 from configs.model import Model
 from configs.sandbox import holds
@@ -69,7 +69,7 @@ class _Loom:
         self.places: dict[Address, str] = {}
         self.drawn: dict[tuple[int, str], Settings] = {}
         self.drawing: dict[tuple[str, int], str] = {}
-        self.decided: dict[tuple[object, ...], Decision] = {}
+        self.decided: dict[tuple[object, ...], Decision | None] = {}
 
     def settings(self, shot: Shot, stage: str = "") -> Settings:
         """Return a shot's settings, with its motion drawn where that was `auto`.
@@ -95,9 +95,9 @@ class _Loom:
             self.drawing[key] = own or default
         return self.drawing[key]
 
-    def decide(self, step: Step, cell: Cell) -> Decision:
+    def decide(self, step: Step, cell: Cell) -> Decision | None:
         """Return what the stage decides; of alike cells of the cpu lane only the first is asked."""
-        if step.stage.lane != "cpu":
+        if step.stage.lane != "cpu" or step.stage.worded:
             return step.stage.decide(cell)
         key = step.id, cell.delivery_id, id(cell.settings), *cell.pictures.items()
         if key not in self.decided:
@@ -134,7 +134,7 @@ class _Walk:
                 self.made(sink, delivery.aspect, name)
 
     def made(self, step: Step, aspect: str, delivery: str) -> _Made | None:
-        """Return what `step` gives here, or None where its `when` says it does not apply."""
+        """Return what `step` gives here; None where it has nothing to do, or its `when` says so."""
         if step.per != "delivery":
             delivery = ""
         if step.per == "shot":
@@ -145,19 +145,22 @@ class _Walk:
             self.memo[spot] = self.make(step, aspect, delivery) if applies else None
         return self.memo[spot]
 
-    def applies(self, step: Step, aspect: str, delivery: str) -> bool:
-        """Say whether a stage's `when` holds here; it sees what templates see."""
-        if step.when is None:
-            return True
-        campaign = self.loom.campaign
-        names = view(
-            campaign=campaign,
+    def names(self, language: Language) -> dict[str, object]:
+        """Return what templates see of this shot, in a language."""
+        return view(
+            campaign=self.loom.campaign,
             product=self.shot.product,
             day=self.shot.day,
             axes=self.shot.axes,
             seed=self.shot.seed,
-            language=campaign.prompt.language,
+            language=language,
         )
+
+    def applies(self, step: Step, aspect: str, delivery: str) -> bool:
+        """Say whether a stage's `when` holds here; it sees what templates see."""
+        if step.when is None:
+            return True
+        names = self.names(self.loom.campaign.prompt.language)
         if aspect:
             names["aspect"] = aspect
         if delivery:
@@ -170,12 +173,14 @@ class _Walk:
         except BadPlan as error:
             raise BadPlan(f"{step.place}: {step.id}.when: {error}") from None
 
-    def make(self, step: Step, aspect: str, delivery: str) -> _Made:
+    def make(self, step: Step, aspect: str, delivery: str) -> _Made | None:
         cell = self.cell(step, aspect, delivery)
         try:
             decision = self.loom.decide(step, cell)
         except BadPlan as error:
             raise BadPlan(f"{self.set_at(step, str(error))}: {error}") from None
+        if decision is None:
+            return None
         notes = {**self.notes, **decision.notes}
         if delivery:
             notes["delivery"] = delivery
@@ -251,7 +256,10 @@ class _Walk:
             delivery_id=delivery,
             model=model,
             files=self.loom.facts.logos,
+            logo=self.loom.facts.logo,
             loras=self.loom.facts.loras,
+            attached=self.loom.facts.attached,
+            names=self.names,
         )
 
     def first(

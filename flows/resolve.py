@@ -30,6 +30,7 @@ from configs.prompt import Template, load_template
 from configs.tokens import Counter, counter
 from configs.vocabulary import Vocabulary, load_vocabulary
 from configs.wording import unknown
+from flows.attachments import find_attachments
 from flows.facts import Facts, Picture, Resolved
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
 from flows.loras import find_loras
@@ -95,7 +96,9 @@ def resolve(
         facts=_facts(home, loaded, hashes, today, pixels(device, row.dtype, fit_for(row)), prints),
     )
     loras = find_loras(resolved, models, home, hashes)
-    resolved = replace(resolved, facts=replace(resolved.facts, loras=loras))
+    attached = find_attachments(resolved, home, hashes)
+    found = replace(resolved.facts, loras=loras, attached=attached)
+    resolved = replace(resolved, facts=found)
     return _expanded(resolved, home)
 
 
@@ -114,6 +117,7 @@ def _facts(
         today=today,
         seed=campaign.seed or 0,
         logos=own.logos(),
+        logo=own.logo(),
         photos=own.photos(),
         fingerprints=fingerprints,
         pixels=pixels,
@@ -268,6 +272,11 @@ class _Files:
             for role, path in given.items()
             if path
         }
+
+    def logo(self) -> tuple[int, int] | None:
+        """Return the size of what can be seen of the logo."""
+        path = self.loaded.campaign.brand.logo
+        return open_logo(self.home.inside(path)).size if path else None
 
     def photos(self) -> dict[str, Picture]:
         """Return the own photos by product id."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from catalogs.node import Input, InputFile, Node, NodeOutput
 from catalogs.store import Store
-from configs.base import Json
+from configs.base import Json, Language
 from configs.campaign import Campaign, Product
 from configs.delivery import Delivery
 from configs.home import Home
@@ -39,6 +39,17 @@ class Photo:
     """Of a label: the second at which it goes; None: it stands throughout."""
     settled: float = 0.0
     """Of titles: the second at which all of them stand, which covers and stills show."""
+    box: tuple[int, int, int, int] | None = None
+    """Of an overlay: left, top, right, bottom of what can be seen of it; other layers keep off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of the home that a setting names: its hash, and what the plan must know of it."""
+
+    file: InputFile
+    told: Json
+    """What its reader says: a sound's length in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,14 @@ class Cell:
     """The picture or clip model this stage would use."""
     files: Mapping[str, InputFile] = field(default_factory=dict)
     """Hashed brand files by role: `logo`, `logo_on_dark`."""
+    logo: tuple[int, int] | None = None
+    """Width and height of what can be seen of the brand's logo."""
     loras: Mapping[str, InputFile] = field(default_factory=dict)
     """Hashed adapters by their path in `models/loras/`."""
+    attached: Mapping[str, Attachment] = field(default_factory=dict)
+    """The files that settings name, by the path they give."""
+    names: Callable[[Language], Mapping[str, object]] = lambda _: {}
+    """What templates see of the shot (`tasks.views.view`), in a language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +182,8 @@ class Stage:
     takes: Mapping[str, PortType]
     gives: Mapping[str, PortType]
     lane: Lane
-    decide: Callable[[Cell], Decision]
+    decide: Callable[[Cell], Decision | None]
+    """None where there is nothing to do: no node, and its ports are as if unwired."""
     run: Callable[[Sequence[Node], Studio, Path], Iterator[Made]]
     """`run(nodes, studio, workspace)`: nodes of one shot, cheap to make together; yields each
     as soon as it is done, its drafts inside `workspace`."""
@@ -173,3 +191,6 @@ class Stage:
     """Which of the profile's models it draws with."""
     optional: frozenset[str] = frozenset()
     """Input ports that a pipeline may leave unwired."""
+    worded: bool = False
+    """What it decides depends on the shot's own words (product, day), not on pictures and settings
+    alone: it is asked for every shot."""

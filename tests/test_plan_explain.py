@@ -43,7 +43,7 @@ def test_a_drawn_motion_is_told(resolved):
     [
         ("rouge-1/2026-03-06", "animate.motion", "did you mean 'rouge-01/2026-03-06'"),
         ("rouge-01/2026-03-06", "animate.motoin", "did you mean 'animate.motion'"),
-        ("rouge-01/2026-03-06", "motion", "animate.motion"),
+        ("rouge-01/2026-03-06", "crf", "export.crf"),
     ],
 )
 def test_a_wrong_word_is_one_error(resolved, shot, field, message):
