@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from configs.base import Declaration, Fraction, Json, Language, Slug, Words
+from configs.labels import Market, Plain, Producer, Signing
 
 COLOUR = r"^(#[0-9a-fA-F]{6}|[^#].{0,39})$"
 LOCALE = r"^[a-z]{2}_[A-Z]{2}$"
@@ -60,6 +61,14 @@ class Brand(Declaration):
     """Settings of the watermark stage, e.g. `{position: top-right, width: 0.10}`."""
     words: tuple[str, ...] = ()
     """Words that no prompt expander may change or drop."""
+    markets: tuple[Market, ...] = ()
+    """Where deliveries are seen besides their platform's own market: whose laws labels follow."""
+    producer: Producer | None = None
+    """The company behind the brand, named in every file; left out: the brand's own name."""
+    rights: Plain | Literal[""] = ""
+    """For the metadata, e.g. `© 2026 Lumière`."""
+    signing: Signing | None = None
+    """Left out: files bear metadata, but no signature that proves it."""
 
 
 class Calendar(Declaration):

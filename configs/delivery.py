@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from configs.base import Aspect, Declaration, Words, aspect_of
+from configs.labels import Market
 
 Pixels = Annotated[int, Field(ge=0, le=8192)]
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
@@ -47,6 +48,8 @@ class Delivery(Declaration):
     """What one platform takes."""
 
     name: Words
+    markets: Annotated[tuple[Market, ...], Field(min_length=1)] = ("cn", "eu")
+    """Where it is seen: whose law its label follows, with the brand's own markets."""
     kind: Literal["clip", "still"] = "clip"
     format: Literal["mp4", "jpeg", "png", "webp"] = "mp4"
     width: Side

@@ -30,7 +30,7 @@ _SAYS: Mapping[Market, tuple[re.Pattern[str], str]] = {
 PRODUCER_CODE = r"^001[12][0-9A-HJ-NPQRTUWXY]{18}[0-9A-Z]{5}$"
 CREDIT_DIGITS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
-Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f￾￿]{1,200}$")]
+Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\uFFFE\uFFFF]{1,200}$")]
 """One line of text that XML takes."""
 
 

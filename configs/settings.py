@@ -11,6 +11,7 @@ from pydantic import Field
 
 from configs.attached import SoundFile
 from configs.base import Declaration, Fraction
+from configs.labels import Label, Sign
 from configs.lora import Loras
 from configs.title import Title
 
@@ -139,5 +140,7 @@ class Settings(Declaration):
     animate: Animate = Animate()
     title: Title = Title()
     watermark: Watermark = Watermark()
+    label: Label = Label()
+    sign: Sign = Sign()
     sound: Sound = Sound()
     export: Export = Export()
