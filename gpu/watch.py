@@ -44,17 +44,13 @@ class Watch:
             Interrupted: where `cancelled` says so.
         """
 
-        def before_decoding(*_: object) -> None:
-            if self.cancelled():
-                raise Interrupted("stopped before all was decoded")
-
         def after_step(_: object, step: int, __: object, state: dict[str, Any]) -> dict[str, Any]:
             self.on_step(step + 1, total)
             if self.cancelled():
                 raise Interrupted(f"stopped after step {step + 1} of {total}")
             return state
 
-        hook = pipe.vae.decoder.register_forward_pre_hook(before_decoding)
+        hook = pipe.vae.decoder.register_forward_pre_hook(self.before_decoding)
         try:
             with self._previews(pipe):
                 yield {"callback_on_step_end": after_step, "num_inference_steps": total}
@@ -63,6 +59,11 @@ class Watch:
             raise
         finally:
             hook.remove()
+
+    def before_decoding(self, *_: object) -> None:
+        """Raise Interrupted where the work was cancelled."""
+        if self.cancelled():
+            raise Interrupted("stopped before all was decoded")
 
     @contextmanager
     def _previews(self, pipe: DiffusionPipeline) -> Iterator[None]:
