@@ -14,12 +14,10 @@ from typing import Literal
 from PIL import Image
 
 from catalogs.node import Node
-from configs.base import Declaration
-from configs.delivery import Box
 from configs.errors import BadFile, Interrupted
-from configs.settings import Position
 from tasks.framing import Framing, frame
 from tasks.photo import open_photo, size_of
+from tasks.spot import Area, Spot
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 LEGIBLE = 3.0
@@ -34,83 +32,78 @@ LINEAR = [
 WHITE, INK = (255, 255, 255), (16, 16, 16)
 
 
-class Mark(Declaration):
-    """What decides the pixels of one overlay; a watermark node's params."""
+class Place(Spot):
+    """Where the logo stands, and how large."""
 
-    width: int
-    height: int
-    safe: Box
-    framing: Framing
-    """How the picture beneath fills the delivery."""
-    position: Position
     logo_width: float
     """As a fraction of the frame's width."""
-    opacity: float
-    margin: float
-    """As a fraction of the frame's short side."""
-    variant: Literal["auto", "light", "dark"]
 
     def fit(self, logo: Image.Image) -> Image.Image:
-        """Return the logo at its size in this frame: never above its own pixels."""
-        left, top, right, bottom = self._zone()
+        """Return the logo at its size in this frame."""
+        # Hamming has no negative lobes: Lanczos rings, and turns a logo's edges brighter.
+        return logo.resize(self.size_of(logo.size), Image.Resampling.HAMMING)
+
+    def size_of(self, logo: tuple[int, int]) -> tuple[int, int]:
+        """Return the size in this frame of a logo of `logo` pixels: never above its own."""
+        left, top, right, bottom = self.zone
+        width, height = logo
         scale = min(
-            self.width * self.logo_width / logo.width,
-            (right - left) / logo.width,
-            (bottom - top) / logo.height,
+            self.width * self.logo_width / width,
+            (right - left) / width,
+            (bottom - top) / height,
             1.0,
         )
-        size = max(1, round(logo.width * scale)), max(1, round(logo.height * scale))
-        # Hamming has no negative lobes: Lanczos rings, and turns a logo's edges brighter.
-        return logo.resize(size, Image.Resampling.HAMMING)
+        return max(1, round(width * scale)), max(1, round(height * scale))
 
-    def corner(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return x and y of the upper left corner of a logo of `size`."""
-        left, top, right, bottom = self._zone()
-        width, height = size
-        x, y = (self.width - width) // 2, (self.height - height) // 2
-        if "left" in self.position:
-            x = left
-        elif "right" in self.position:
-            x = right - width
-        if "top" in self.position:
-            y = top
-        elif "bottom" in self.position:
-            y = bottom - height
-        return max(left, min(x, right - width)), max(top, min(y, bottom - height))
+    def box(self, logo: tuple[int, int]) -> Area:
+        """Return left, top, right, bottom of a logo of `logo` pixels in this frame."""
+        return self.area(self.size_of(logo))
 
-    def _zone(self) -> tuple[int, int, int, int]:
-        """Return left, top, right, bottom of where a logo may stand."""
-        margin = round(self.margin * min(self.width, self.height))
-        return (
-            max(margin, self.safe.left),
-            max(margin, self.safe.top),
-            self.width - max(margin, self.safe.right),
-            self.height - max(margin, self.safe.bottom),
-        )
+
+class Mark(Place):
+    """What decides the pixels of one overlay; a watermark node's params."""
+
+    framing: Framing
+    """How the picture beneath fills the delivery."""
+    opacity: float
+    variant: Literal["auto", "light", "dark"]
+
+
+def area_of(cell: Cell) -> Area | None:
+    """Return what the logo covers in the cell's delivery; None where the brand has none."""
+    return place(cell).box(cell.logo) if cell.logo else None
+
+
+def place(cell: Cell) -> Place:
+    """Return where the cell's settings put a logo."""
+    delivery, settings = cell.delivery, cell.settings.watermark
+    assert delivery is not None, "the wiring lets this stage run per delivery only"
+    return Place(
+        width=delivery.width,
+        height=delivery.height,
+        safe=delivery.safe,
+        position=settings.position,
+        margin=settings.margin,
+        logo_width=settings.width,
+    )
 
 
 def decide(cell: Cell) -> Decision:
     """Return what decides the overlay; a brand without a logo has one transparent pixel."""
     if "logo" not in cell.files:
         return Decision(params={"logo": None}, gives={"overlay": Photo(1, 1)})
-    delivery, settings = cell.delivery, cell.settings.watermark
-    assert delivery is not None, "the wiring lets this stage run per delivery only"
-    width, height = delivery.width, delivery.height
+    spot, settings = place(cell), cell.settings.watermark
+    width, height = spot.width, spot.height
     mark = Mark(
-        width=width,
-        height=height,
-        safe=delivery.safe,
+        **spot.model_dump(),
         framing=frame(cell.pictures["image"], width, height, cell.settings.export.fit),
-        position=settings.position,
-        logo_width=settings.width,
         opacity=settings.opacity,
-        margin=settings.margin,
         variant=settings.variant,
     )
     return Decision(
         params=mark.model_dump(mode="json"),
         files={role: cell.files[role] for role in ("logo", "logo_on_dark") if role in cell.files},
-        gives={"overlay": Photo(width, height)},
+        gives={"overlay": Photo(width, height, box=cell.logo and mark.box(cell.logo))},
     )
 
 
