@@ -109,8 +109,10 @@ class Book:
         )
         self.deliver()
         folder = self.home.runs / self.run.id
-        names = {name: found.name for name, found in self.resolved.library.deliveries.items()}
-        write_gallery(self.run, self.store, self.home, folder, files=self.files, names=names)
+        platforms = self.resolved.library.deliveries
+        write_gallery(
+            self.run, self.store, self.home, folder, files=self.files, platforms=platforms
+        )
         self.catalog.refresh(self.run)
         write_run(self.home.runs, self.run)  # last: a run that tells of its nodes told everyone
         return self.run

@@ -19,6 +19,7 @@ from catalogs.node import Address, InputFile, Node
 from catalogs.record import Entry, Place, Run
 from catalogs.store import Store
 from configs.base import Words
+from configs.delivery import Box, Delivery
 from configs.home import Home
 from tasks.stage import Draft
 
@@ -28,7 +29,8 @@ PRODUCTS = {
 }
 DAYS = (dt.date(2026, 3, 2), dt.date(2026, 3, 6))
 ASPECTS = {"portrait": (288, 512), "landscape": (512, 288)}
-NAMES = {
+BOXES = {"douyin": Box(top=150, right=150, bottom=440), "xiaohongshu": Box(), "bilibili": Box()}
+TITLES = {
     "douyin": Words(zh="抖音", en="Douyin"),
     "xiaohongshu": Words(zh="小红书", en="Xiaohongshu"),
     "bilibili": Words(zh="哔哩哔哩", en="Bilibili"),
@@ -38,6 +40,13 @@ SHAPES = {
     "xiaohongshu": ("portrait", 9, 12),
     "bilibili": ("landscape", 16, 9),
 }
+PLATFORMS = {
+    name: Delivery(
+        name=TITLES[name], width=120 * width, height=120 * height, aspect=aspect,
+        safe=BOXES[name], source="a test", checked_on=DAYS[0],
+    )
+    for name, (aspect, width, height) in SHAPES.items()
+}  # fmt: skip
 TEXTS = {
     "picture": "一支哑光口红立在米色亚麻布上，旁边散落着几片玫瑰花瓣，清晨的柔和侧光"
     "从左边窗户照进来，投下长长的影子，浅景深，商业产品摄影，干净的背景。",
@@ -94,7 +103,9 @@ class Week:
         """Write the gallery, with some of the run's values changed."""
         run = self.run.model_copy(update=changes)
         folder = self.home.runs / run.id
-        return write_gallery(run, self.store, self.home, folder, files=self.files, names=NAMES)
+        return write_gallery(
+            run, self.store, self.home, folder, files=self.files, platforms=PLATFORMS
+        )
 
     def shot(self, shot: str, hue: float):
         """Make one shot: keyframes, then deliveries, less those that are to fail."""

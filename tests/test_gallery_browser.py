@@ -77,6 +77,23 @@ def test_filters_can_be_clicked_and_sent(browser, page):
     assert (shown(browser, ".shot"), shown(browser, ".frame")) == (4, 11)
 
 
+def test_what_an_app_covers_is_shown_on_demand(browser, page):
+    """The zone is the platform's safe box, to a pixel; the address keeps the choice."""
+    browser.open(page)
+    assert shown(browser, ".zone") == 0
+    browser.value("document.querySelector('[data-zones]').click()")
+    assert shown(browser, ".zone") == len(PRODUCTS) * len(DAYS)  # Douyin's alone has a box
+    assert browser.value("location.hash.includes('zones=1')")
+    left, right, top = browser.value(
+        "(() => { const z = document.querySelector('.zone').getBoundingClientRect(),"
+        " s = document.querySelector('.zone').parentElement.getBoundingClientRect();"
+        " return [z.left - s.left, (s.right - z.right) / s.width, (z.top - s.top) / s.height]; })()"
+    )
+    assert abs(left) < 1
+    assert abs(right - 150 / 1080) < 0.01
+    assert abs(top - 150 / 1920) < 0.01
+
+
 def test_a_failed_shot_stays_in_sight_of_its_platform(browser, page):
     """Filtering by the platform that a failure left out still shows why."""
     browser.open(page, "delivery=bilibili&day=2026-03-06&product=mug-01")

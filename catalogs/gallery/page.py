@@ -21,6 +21,7 @@ from catalogs.gallery.sheet import Cell, write_sheet
 from catalogs.record import Run
 from catalogs.store import Store
 from configs.base import Words
+from configs.delivery import Delivery
 from configs.home import Home
 
 HERE = Path(__file__).parent
@@ -44,7 +45,7 @@ def write_gallery(
     folder: Path,
     *,
     files: Mapping[str, Path] | None = None,
-    names: Mapping[str, Words] | None = None,
+    platforms: Mapping[str, Delivery] | None = None,
 ) -> Path:
     """Write the page of `run` with all it shows into `folder`, and return its `index.html`.
 
@@ -54,7 +55,7 @@ def write_gallery(
         home: where own photos and the cache of posters are.
         folder: the page, `contact-sheet.jpg` and `media/` go here.
         files: deliveries under their names for people, by node key; linked relatively.
-        names: what people call each delivery, by its id.
+        platforms: each delivery's name and safe box, by its id.
 
     Raises:
         KeyError: where an entry that was made has no record in the store.
@@ -63,7 +64,7 @@ def write_gallery(
     """
     with telling_of_space(home.root):
         (folder / "media").mkdir(parents=True, exist_ok=True)
-        shelf = view.Shelf(store, home, folder, files or {}, names or {})
+        shelf = view.Shelf(store, home, folder, files or {}, platforms or {})
         cards = view.read_cards(run, shelf)
         media.write_posters(shelf.stills, home.cache / "posters", folder / "media")
         for name, asset in shelf.previews.items():
@@ -105,6 +106,7 @@ def _render(run: Run, cards: Sequence[view.Card], columns: int) -> str:
             cards=cards,
             axes=axes,
             pinned=sum(len(axis.choices) for axis in axes) <= PINNED,
+            zones=any(any(frame.covered) for frame in frames),
             delivered=len(frames),
             failed=sum(bool(card.gaps) for card in cards),
             took=_took(run),
@@ -151,7 +153,14 @@ def _rules(frames: Sequence[view.Frame], columns: int) -> str:
     """Return the style rules that depend on the run: the page's policy refuses style attributes."""
     shapes = dict.fromkeys((frame.width, frame.height) for frame in frames)
     rules = [f".w{w}h{h} {{ --ratio: {w / h:.5f}; }}" for w, h in shapes]
+    rules += dict.fromkeys(_zone(frame) for frame in frames if any(frame.covered))
     return "\n".join([*rules, f".sheet {{ --columns: {columns}; }}", ""])
+
+
+def _zone(frame: view.Frame) -> str:
+    """Return the rule that places the zone of a frame that the platform's buttons leave free."""
+    inset = " ".join(f"{share:.3%}" for share in frame.covered)
+    return f'[data-delivery="{frame.delivery}"] .zone {{ inset: {inset}; }}'
 
 
 def _hash(text: str) -> str:

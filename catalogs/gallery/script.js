@@ -25,6 +25,8 @@ const show = () => {
   }
   for (const tile of all(".tile")) tile.hidden = target(tile).hidden;
   for (const empty of all(".nothing")) empty.hidden = all(".shot:not([hidden])").length > 0;
+  document.body.classList.toggle("zones", view.has("zones"));
+  for (const button of all("[data-zones]")) button.ariaPressed = String(view.has("zones"));
   for (const button of all("[data-axis] button")) {
     const chosen = view.get(button.parentElement.dataset.axis) || "";
     button.ariaPressed = String(chosen === button.dataset.value);
@@ -35,6 +37,8 @@ const target = (tile) => document.getElementById(tile.hash.slice(1));
 
 for (const button of all("[data-axis] button"))
   button.addEventListener("click", () => write(button.parentElement.dataset.axis, button.dataset.value));
+for (const button of all("[data-zones]"))
+  button.addEventListener("click", () => write("zones", read().has("zones") ? "" : "1"));
 for (const button of all("[data-language]"))
   button.addEventListener("click", () => write("language", button.dataset.language));
 for (const tile of all(".tile"))

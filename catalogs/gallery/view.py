@@ -20,6 +20,7 @@ from catalogs.gallery.words import duration, term
 from catalogs.record import Asset, Entry, Record, Run
 from catalogs.store import Store
 from configs.base import Json, Words
+from configs.delivery import Delivery
 from configs.home import Home
 
 TILE = 4 / 5  # width / height
@@ -44,6 +45,8 @@ class Frame:
     href: str
     """The delivery under its name for people."""
     filename: str
+    covered: tuple[float, float, float, float]
+    """What the platform's own buttons may lie over, at top, right, bottom and left: shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +90,22 @@ class Shelf:
     home: Home
     folder: Path
     files: Mapping[str, Path]
-    names: Mapping[str, Words]
+    platforms: Mapping[str, Delivery]
     stills: list[Still] = field(default_factory=list)
     previews: dict[str, Path] = field(default_factory=dict)
     """File name beside the page -> asset of the store."""
 
     def name(self, delivery: str) -> Words:
         """Return what people call a delivery."""
-        return self.names.get(delivery) or Words(zh=delivery, en=delivery)
+        found = self.platforms.get(delivery)
+        return found.name if found else Words(zh=delivery, en=delivery)
+
+    def covered(self, delivery: str) -> tuple[float, float, float, float]:
+        """Return the shares of a delivery's sides that its platform's buttons may lie over."""
+        if (found := self.platforms.get(delivery)) is None:
+            return 0.0, 0.0, 0.0, 0.0
+        box, width, height = found.safe, found.width, found.height
+        return box.top / height, box.right / width, box.bottom / height, box.left / width
 
     def poster(self, key: str, port: str) -> str:
         """Return the address of a poster of what the node `key` gave at `port`."""
@@ -196,6 +207,7 @@ def _frame(entry: Entry, record: Record, port: str, asset: Asset, shelf: Shelf) 
         preview=f"media/{quote(preview)}",
         href=quote(os.path.relpath(named, shelf.folder) if named else f"media/{preview}"),
         filename=named.name if named else preview,
+        covered=shelf.covered(entry.place.delivery),
     )
 
 
