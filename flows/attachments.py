@@ -8,14 +8,19 @@ from pathlib import Path
 from catalogs.hashes import FileHashes
 from catalogs.node import InputFile
 from configs.attached import Kind, attached_in
-from configs.base import Json
 from configs.errors import BadFile
 from configs.home import Home
+from configs.srt import read_srt
 from flows.facts import Resolved
+from tasks.font import read_font
 from tasks.sound import length_of
 from tasks.stage import Attachment
 
-READERS: Mapping[Kind, Callable[[Path], Json]] = {"sound": length_of}
+READERS: Mapping[Kind, Callable[[Path], object]] = {
+    "sound": length_of,
+    "font": read_font,
+    "subtitles": read_srt,
+}
 """What a plan must know of a file, by its kind; each raises BadFile where it is not one."""
 
 

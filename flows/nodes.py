@@ -145,6 +145,13 @@ class _Walk:
             self.memo[spot] = self.make(step, aspect, delivery) if applies else None
         return self.memo[spot]
 
+    def texts(self, step: Step) -> dict[str, str]:
+        """Return what a stage sees of the shot's prompts, besides those that are wired to it."""
+        expanded = self.loom.prompts[self.shot.id]
+        if step.stage.lane == "plan":
+            return expanded.said()
+        return {"text": expanded.intent.text} if step.stage.worded else {}
+
     def names(self, language: Language) -> dict[str, object]:
         """Return what templates see of this shot, in a language."""
         return view(
@@ -220,7 +227,7 @@ class _Walk:
 
     def cell(self, step: Step, aspect: str, delivery: str) -> Cell:
         """Return all that the stage may look at."""
-        texts = self.loom.prompts[self.shot.id].said() if step.stage.lane == "plan" else {}
+        texts = self.texts(step)
         pictures: dict[str, Photo] = {}
         inputs: dict[str, Input] = {}
         for port, sources in step.wires.items():

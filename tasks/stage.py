@@ -48,8 +48,8 @@ class Attachment:
     """A file of the home that a setting names: its hash, and what the plan must know of it."""
 
     file: InputFile
-    told: Json
-    """What its reader says: a sound's length in seconds."""
+    told: object
+    """What its reader says: a sound's length in seconds, a `Font`, a tuple of `Caption`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,189 @@
+"""Where letters stand in a frame, and how large: pure numbers, worked out at plan time.
+
+Text keeps inside the platform's safe box and off what lies over it (logo, label); it grows smaller
+until it fits, and is refused below what can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from configs.base import Declaration
+from configs.title import LEAST
+from tasks.font import Font
+from tasks.lines import break_lines
+from tasks.spot import Area
+
+Role = Literal["title", "second", "price", "caption", "caption-second"]
+Align = Literal["left", "center", "right"]
+
+ABOVE, BELOW = 0.88, 0.20
+"""Ems that ink reaches above and below the baseline: hanzi fill 0.88 and 0.12, a g hangs 0.2."""
+
+PITCH = 1.28
+"""Ems from one line to the next of the same text."""
+
+PAD = (0.42, 0.30)
+"""Ems of the first line's letters between a plate's edge and the text, aside and above."""
+
+SHRINK = 0.95
+"""Each try is that much smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One text of a block."""
+
+    role: Role
+    text: str
+    scale: float
+    """Of the block's size."""
+    most: int
+    """Lines that it may have."""
+    gap: float
+    """Ems of its own between it and what is above it."""
+
+
+class Line(Declaration):
+    """One line of letters."""
+
+    role: Role
+    text: str
+    x: int
+    """Of its left end, middle or right end, as the block is aligned."""
+    baseline: int
+
+
+class Block(Declaration):
+    """Texts that belong together, on one ground."""
+
+    lines: tuple[Line, ...]
+    sizes: dict[Role, int]
+    """Pixels of an em."""
+    align: Align
+    ink: Area
+    """What the letters cover."""
+    plate: Area
+    """What a plate beneath them covers."""
+    start: float = 0.0
+    end: float | None = None
+    """In seconds; None: to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Where text may stand in a frame."""
+
+    size: tuple[int, int]
+    """Width and height of the frame."""
+    inner: Area
+    taken: tuple[Area, ...] = ()
+    """What lies there already."""
+
+    @property
+    def side(self) -> int:
+        """The frame's short side."""
+        return min(self.size)
+
+    def column(self, align: Align) -> tuple[int, int]:
+        """Return left and right of the lines: in the frame's own middle where they are centred."""
+        left, _, right, _ = self.inner
+        if align == "center":
+            aside = max(left, self.size[0] - right)
+            if self.size[0] - 2 * aside >= (right - left) // 2:
+                return aside, self.size[0] - aside
+        return left, right
+
+    def top(self, height: int, column: tuple[int, int], position: str) -> int | None:
+        """Return where a block of that height and column starts, or None where it has no room.
+
+        It stands at the top, the bottom or between, and is moved inwards off what is there.
+        """
+        _, first, _, last = self.inner
+        gap = round(0.03 * self.side)
+        blocks = [
+            box for box in self.taken if box[0] < column[1] + gap and box[2] > column[0] - gap
+        ]
+        up = position.startswith("bottom")
+        middle = (first + last - height) // 2
+        y = last - height if up else first if position.startswith("top") else middle
+        for box in sorted(blocks, key=lambda box: -box[3] if up else box[1]):
+            if y < box[3] + gap and y + height > box[1] - gap:
+                y = box[1] - gap - height if up else box[3] + gap
+        return y if first <= y and y + height <= last else None
+
+
+def fit(items: Sequence[Item], font: Font, zone: Zone, size: float, position: str) -> Block | None:
+    """Return `items` beneath each other as large as they fit, `size` at most.
+
+    Args:
+        items: from top to bottom.
+        font: which measures them.
+        zone: where they may stand.
+        size: ems of scale 1 as a fraction of the frame's short side.
+        position: such as `top-left`; `left`, `center` and `right` are between top and bottom.
+    """
+    align: Align = "left" if "left" in position else "right" if "right" in position else "center"
+    while True:
+        em = size * zone.side
+        if block := _set(tuple(items), font, zone, em, position, align):
+            return block
+        if size <= LEAST:
+            return None
+        size = max(LEAST, size * SHRINK)
+
+
+def _set(
+    items: tuple[Item, ...], font: Font, zone: Zone, em: float, position: str, align: Align
+) -> Block | None:
+    """Return the block at one size, or None where it does not fit."""
+    left, right = zone.column(align)
+    sizes: dict[Role, int] = {}
+    rows: list[tuple[Role, str, int]] = []
+    y = 0.0
+    for item in items:
+        own = max(round(em * item.scale), round(LEAST * zone.side))
+        sizes[item.role] = own
+        lines = _lines(item.text, font, (right - left) / own, item.most)
+        if lines is None:
+            return None
+        y += item.gap * own if rows else 0.0
+        for number, text in enumerate(lines):
+            y += (PITCH if number else ABOVE) * own
+            rows.append((item.role, text, round(y)))
+        y += BELOW * own
+    height = round(y)
+    wide = round(max(font.width(text) * sizes[role] for role, text, _ in rows))
+    x = {"left": left, "center": (left + right) // 2, "right": right}[align]
+    start = {"left": x, "center": x - wide // 2, "right": x - wide}[align]
+    across = (left, right) if align == "center" else (start, start + wide)
+    top = zone.top(height, across, position)
+    if top is None:
+        return None
+    ink = (start, top, start + wide, top + height)
+    return Block(
+        lines=tuple(Line(role=r, text=text, x=x, baseline=top + down) for r, text, down in rows),
+        sizes=sizes,
+        align=align,
+        ink=ink,
+        plate=_plate(ink, sizes[rows[0][0]], zone.size),
+    )
+
+
+def _plate(ink: Area, em: int, frame: tuple[int, int]) -> Area:
+    left, top, right, bottom = ink
+    aside, above = round(PAD[0] * em), round(PAD[1] * em)
+    return (
+        max(0, left - aside),
+        max(0, top - above),
+        min(frame[0], right + aside),
+        min(frame[1], bottom + above),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _lines(text: str, font: Font, limit: float, most: int) -> tuple[str, ...] | None:
+    return break_lines(text, font.width, limit, most)

@@ -1,0 +1,187 @@
+"""The title stage: title, price and captions of a delivery, set as a subtitle file (ASS).
+
+Words, lines, sizes and places are decided at plan time; what needs the picture, colours and the
+ground beneath the letters, when it is run. `export` lays the file over whatever it makes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from catalogs.node import Node
+from configs.base import Declaration, Json
+from configs.errors import Interrupted
+from tasks import ffmpeg
+from tasks.ass import GOES, Face, Look, Motion, document
+from tasks.contrast import choose, levels
+from tasks.font import bundled, bundled_file, characters_of, read_font, small_copy
+from tasks.framing import Framing, frame
+from tasks.layout import Block
+from tasks.letters import Letters
+from tasks.pace import pace
+from tasks.photo import open_photo
+from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
+
+STROKE = 12
+"""Of an em: a stroke of a bold hanzi is about a twelfth wide."""
+
+
+class TitleFile(Declaration):
+    """What decides one subtitle file; a title node's params."""
+
+    framing: Framing
+    """How the picture beneath fills the delivery."""
+    frames: int
+    """Of the clip beneath; 0: a picture."""
+    font: str | None
+    """A bundled family; None: the brand's own file."""
+    colour: str
+    ground: Literal["auto", "none", "shadow", "plate"]
+    motion: Motion
+    titles: tuple[Block, ...] = ()
+    captions: tuple[Block, ...] = ()
+
+    def texts(self) -> list[str]:
+        """Return every line."""
+        return [line.text for block in (*self.titles, *self.captions) for line in block.lines]
+
+
+def decide(cell: Cell) -> Decision | None:
+    """Return what decides the file; None where the shot has no words to set.
+
+    Raises:
+        BadPlan: where a template cannot be filled in, the font lacks a character, a text does not
+            fit, or a caption outlasts the clip.
+    """
+    settings, delivery = cell.settings.title, cell.delivery
+    assert delivery is not None, "the wiring lets this stage run per delivery only"
+    if not settings.asked:
+        return None
+    clip = cell.pictures.get("clip") if delivery.kind == "clip" else None
+    seconds = pace(cell, clip).seconds if clip else None
+    letters = Letters(cell)
+    titles = letters.titles(seconds)
+    captions = letters.captions(seconds, titles) if seconds else ()
+    if not titles and not captions:
+        return None
+    beneath = clip or cell.pictures["image"]
+    file = TitleFile(
+        framing=frame(beneath, delivery.width, delivery.height, cell.settings.export.fit),
+        frames=clip.frames if clip else 0,
+        font=None if settings.font_file else settings.font,
+        colour=settings.colour,
+        ground=settings.ground,
+        motion=settings.motion if clip else "none",
+        titles=titles,
+        captions=captions,
+    )
+    own = settings.font_file
+    return Decision(
+        params=file.model_dump(mode="json"),
+        files={"font": cell.attached[own].file} if own else {},
+        gives={"titles": Photo(delivery.width, delivery.height, settled=_settled(titles, seconds))},
+    )
+
+
+def _settled(titles: Sequence[Block], seconds: float | None) -> float:
+    """Return a second at which the title stands: come, and not about to go."""
+    if not titles or not seconds:
+        return 0.0
+    start = titles[0].start
+    end = min(titles[0].end or seconds, seconds)
+    return round(min(start + GOES + 0.1, (start + end) / 2), 3)
+
+
+def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
+    """Write each node's file.
+
+    Raises:
+        StageFailed: where a clip's frames cannot be read.
+        Interrupted: where the run was cancelled.
+    """
+    for node in nodes:
+        if studio.cancelled():
+            raise Interrupted("title was cancelled; what was finished is kept")
+        started = time.perf_counter()
+        file = TitleFile.model_validate(node.params)
+        font = bundled_file(file.font) if file.font else studio.path(node, "font")
+        text, facts = write(file, font, beneath(file, node, studio))
+        path = workspace / f"{node.key}.ass"
+        path.write_text(text, encoding="utf-8")
+        draft = Draft(path, "text", "text/x-ssa", *file.framing.size)
+        yield Made(node, {"titles": draft}, time.perf_counter() - started, facts)
+
+
+def write(
+    file: TitleFile, font: Path, frames: Sequence[Image.Image]
+) -> tuple[str, dict[str, Json]]:
+    """Return the subtitle file's text, and the contrasts that its letters have.
+
+    Args:
+        file: what is to be set.
+        font: the font file.
+        frames: what lies beneath, each of the delivery's size.
+    """
+    family, data = small_copy(font, characters_of(file.texts()))
+    own = bundled(file.font) if file.font else read_font(font)
+    looks: list[tuple[Block, Look, Motion]] = []
+    facts: dict[str, Json] = {}
+    for name, blocks in (("title", file.titles), ("captions", file.captions)):
+        if blocks:
+            look, contrast = _look(file, blocks, frames)
+            facts[f"{name}_contrast"] = round(contrast, 2)
+            motion = file.motion if name == "title" else "none"
+            looks += [(block, look, motion) for block in blocks]
+    face = Face(family, data, own, bold=file.font is not None)
+    return document(file.framing.size, face, looks), facts
+
+
+def _look(
+    file: TitleFile, blocks: Sequence[Block], frames: Sequence[Image.Image]
+) -> tuple[Look, float]:
+    """Return one look for all `blocks`, and its contrast: captions must not change theirs."""
+    grounds = [
+        levels(frames, block.ink, max(1, min(block.sizes.values()) // STROKE)) for block in blocks
+    ]
+    ground = min(low for low, _ in grounds), max(high for _, high in grounds)
+    return choose(ground, file.colour, file.ground)
+
+
+def beneath(file: TitleFile, node: Node, studio: Studio) -> list[Image.Image]:
+    """Return what lies beneath the letters: the picture, or a clip's first, middle and last frame.
+
+    Raises:
+        StageFailed: where ffmpeg cannot read the clip.
+    """
+    if not file.frames:
+        return [file.framing.draw(open_photo(studio.path(node, "image")))]
+    wanted = sorted({0, file.frames // 2, file.frames - 1})
+    chosen = "+".join(f"eq(n,{number})" for number in wanted)
+    with tempfile.TemporaryDirectory() as folder:
+        ffmpeg.run(
+            [
+                *("-i", str(studio.path(node, "clip")), "-fps_mode", "passthrough"),
+                *("-vf", f"select='{chosen}',{ffmpeg.TO_RGB}", f"{folder}/%d.ppm"),
+            ],
+            cancelled=studio.cancelled,
+        )
+        return [file.framing.draw(Image.open(path)) for path in sorted(Path(folder).iterdir())]
+
+
+STAGE = Stage(
+    id="title",
+    version=1,
+    takes={"image": "image", "clip": "clip", "overlay": "overlay", "label": "overlay"},
+    gives={"titles": "titles"},
+    lane="cpu",
+    decide=decide,
+    run=run,
+    optional=frozenset({"image", "clip", "overlay", "label"}),
+    worded=True,
+)
