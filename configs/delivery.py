@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from configs.base import Aspect, Declaration, Words, aspect_of
+from configs.caption import CaptionRules
 from configs.labels import Market
 
 Pixels = Annotated[int, Field(ge=0, le=8192)]
@@ -64,6 +65,8 @@ class Delivery(Declaration):
     min_seconds: Annotated[float, Field(ge=0)] = 0
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     cover: Cover | None = None
+    caption: CaptionRules = CaptionRules()
+    """What the platform takes beside the file."""
     source: Annotated[str, Field(min_length=1)]
     """The page this was read on, or `none found`."""
     checked_on: dt.date

@@ -1,0 +1,90 @@
+"""Captions: the words that are published beside a file, and what a platform takes of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.base import Declaration, Language, Slug, Words
+from configs.length import Count
+
+
+class Wording(Declaration):
+    """The words of one caption; each is a Jinja2 template that sees what prompts see."""
+
+    title: Words | None = None
+    """E.g. `{{ product.name }}｜{{ campaign.title }}`; the first line where a platform has none."""
+    text: Words | None = None
+    """The body, without hashtags."""
+    hashtags: Annotated[tuple[Words, ...], Field(max_length=60)] | None = None
+    """Without `#`; spaces, apostrophes and hyphens are left out, and tags that come out empty."""
+    alt: Words | None = None
+    """What is to be seen, for those who cannot see it; left out: the product's name."""
+    language: Literal["prompt", "zh", "en"] | None = None
+    """`prompt`, or left out: as `prompt.language`."""
+
+
+class Caption(Wording):
+    """What is published beside the file; nothing where neither title, text nor hashtags stand."""
+
+    platforms: dict[Slug, Wording] = {}
+    """In place of the above for one delivery, `{x: {text: …}}`; what it leaves out stays."""
+
+    def on(self, delivery: str, language: Language) -> tuple[Wording, Language]:
+        """Return what is said on one delivery, and its language.
+
+        Args:
+            delivery: its id.
+            language: the prompt's.
+        """
+        both = (self.platforms.get(delivery, self), self)
+        said = {
+            name: next((value for one in both if (value := getattr(one, name)) is not None), None)
+            for name in Wording.model_fields
+        }
+        asked = said["language"] or "prompt"
+        return Wording.model_construct(**said), language if asked == "prompt" else asked
+
+
+class Length(Declaration):
+    """How long a text may be, as the platform counts."""
+
+    max: Annotated[int, Field(gt=0)]
+    min: Annotated[int, Field(ge=0)] = 0
+    count: Count = "characters"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+Limit = Length | Literal["none", "unknown"]
+"""`none`: the platform has no such field; `unknown`: no reliable page was found."""
+
+
+class CaptionRules(Declaration):
+    """What one platform takes beside the file."""
+
+    title: Limit = "unknown"
+    text: Limit = "unknown"
+    hashtags: Annotated[int, Field(ge=0)] | Literal["unknown"] = "unknown"
+    """How many at most."""
+    apart: bool = False
+    """True where hashtags have a field of their own; else they stand in the text, and count."""
+    closed: bool = False
+    """True where a hashtag is `#word#`."""
+    refused: str = ""
+    """Characters that no field may hold."""
+    source: Annotated[str, Field(min_length=1)] = "none found"
+    """The page this was read on."""
+    checked_on: dt.date | None = None
+    note: str = ""
+    """What the source does not say, or why it is weak."""
+
+    def tag(self, word: str) -> str:
+        """Return a hashtag as it is written in the text."""
+        return f"#{word}#" if self.closed else f"#{word}"
