@@ -18,6 +18,7 @@ State = Literal["new", "stale", "cached"]
 GUESSES: Mapping[str, Cost] = {
     "expand": Cost(0.02, 2e3),
     "watermark": Cost(0.2, 2e4),
+    "label": Cost(0.2, 2e4),
     "sound": Cost(0.5, 1e6),
     "export": Cost(2.0, 2e6),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tasks import animate, expand, export, keyframe, sound, title, watermark
+from tasks import animate, expand, export, keyframe, label, sound, title, watermark
 from tasks.stage import Stage
 
 STAGES: Mapping[str, Stage] = {
@@ -14,6 +14,7 @@ STAGES: Mapping[str, Stage] = {
         keyframe.STAGE,  # prompt -> picture
         animate.STAGE,  # picture, motion -> clip
         watermark.STAGE,  # logo, picture beneath -> overlay
+        label.STAGE,  # the words that say a model made it
         title.STAGE,  # words, picture or clip beneath -> a subtitle file
         sound.STAGE,  # music, a voice -> a track as long as the delivery
         export.STAGE,  # clip or picture, overlay -> the platform's file

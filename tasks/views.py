@@ -36,6 +36,7 @@ def view(
             name=product.name.say(language),
             kind=product.kind or "",
             material=product.material or "",
+            photo=product.image is not None,
             facts=product.facts,
         ),
         "shot": SimpleNamespace(id="/".join(map(str, axes.values())), seed=seed),
