@@ -1,4 +1,8 @@
-"""A delivery: one platform's size and rules, with the page they were read on."""
+"""A delivery: one platform's size and rules, with the page they were read on.
+
+What every platform takes is in no row, and every clip has it: H.264 in MP4, 4:2:0, progressive,
+square pixels, closed groups, AAC-LC of two channels at 48 kHz.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from configs.labels import Market
 
 Pixels = Annotated[int, Field(ge=0, le=8192)]
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
+Bytes = Annotated[int, Field(gt=0)]
 
 
 class Box(Declaration):
@@ -25,11 +30,11 @@ class Box(Declaration):
     """Each is a distance from that edge."""
 
 
-class Rate(Declaration):
-    """Frames a second that the platform takes."""
+class Span(Declaration):
+    """What the platform takes, from least to most."""
 
-    min: Annotated[float, Field(ge=1, le=120)] = 1
-    max: Annotated[float, Field(ge=1, le=120)] = 60
+    min: float
+    max: float
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -37,12 +42,41 @@ class Rate(Declaration):
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         return self
 
+    def holds(self, value: float) -> bool:
+        """Say whether a value is taken."""
+        return self.min <= value <= self.max
+
+    def __str__(self) -> str:
+        return f"{self.min:g} to {self.max:g}"
+
+
+class Rate(Span):
+    """Frames a second that the platform takes."""
+
+    min: Annotated[float, Field(ge=1, le=120)] = 1
+    max: Annotated[float, Field(ge=1, le=120)] = 60
+
+
+class Sides(Span):
+    """Pixels that width and height may have."""
+
+    min: Pixels = 16
+    max: Pixels = 8192
+
+
+class Shapes(Span):
+    """Width divided by height."""
+
+    min: Annotated[float, Field(gt=0)] = 0.01
+    max: Annotated[float, Field(gt=0)] = 100
+
 
 class Cover(Declaration):
-    """The still shown before a clip plays."""
+    """The still shown before a clip plays, a JPEG."""
 
     width: Side
     height: Side
+    max_bytes: Bytes | None = None
 
 
 class Delivery(Declaration):
@@ -56,12 +90,16 @@ class Delivery(Declaration):
     width: Side
     height: Side
     aspect: Aspect
+    sides: Sides = Sides()
+    shapes: Shapes = Shapes()
     fps: Rate = Rate()
     audio: Literal["none", "silent"] = "none"
     edit_list: bool = True
     """False where the platform refuses MP4 edit lists."""
     safe: Box = Box()
-    max_bytes: Annotated[int, Field(gt=0)] | None = None
+    max_bytes: Bytes | None = None
+    max_bitrate: Annotated[int, Field(ge=100_000)] | None = None
+    """Bits a second of the pictures, at most."""
     min_seconds: Annotated[float, Field(ge=0)] = 0
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     cover: Cover | None = None
@@ -81,6 +119,10 @@ class Delivery(Declaration):
             raise ValueError(
                 f"aspect is {self.aspect}, but {size} is {right}; write aspect: {right}"
             )
+        if not (self.sides.holds(self.width) and self.sides.holds(self.height)):
+            raise ValueError(f"{size}: the platform takes sides of {self.sides} pixels")
+        if not self.shapes.holds(self.width / self.height):
+            raise ValueError(f"{size}: the platform takes width / height of {self.shapes}")
         if (self.format == "mp4") != (self.kind == "clip"):
             raise ValueError(
                 f"a {self.kind} cannot be {self.format}; a clip is mp4, a still is not"

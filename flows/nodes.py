@@ -125,7 +125,7 @@ class _Walk:
         if found is None:
             return None
         focus = self.shot.product.focus
-        point = (focus.x, focus.y) if focus else (0.5, 0.5)
+        point = (focus.x, focus.y) if focus else None
         return found.file, Photo(found.width, found.height, point)
 
     def deliver(self) -> None:

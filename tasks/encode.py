@@ -8,16 +8,24 @@ titles only, which move at the file's own rate.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Literal
+
+from PIL import Image
 
 from configs.base import Declaration
+from configs.delivery import Delivery
 from tasks import ffmpeg
 from tasks.framing import Framing
 from tasks.layers import Stamp, Titles
 from tasks.pace import Between, Pace
+from tasks.saliency import SIDE, salience
 from tasks.still import StillFile
+
+if TYPE_CHECKING:
+    from tasks.saliency import Map
 
 BETWEEN: dict[Between, str] = {
     "repeat": "",
@@ -26,8 +34,15 @@ BETWEEN: dict[Between, str] = {
 }
 """The filter that makes the frames between two of the clip's own."""
 
-BITRATE = {"silent": "64k", "sound": "160k"}
-"""Of AAC-LC in stereo: platforms transcode anyway, and ask for 128 kbit/s or more of sound."""
+HEADROOM = 0.8
+"""Of a platform's limit, for the encoder: it may lie above its own by half a second's bits, which
+in a clip of 3 s is a seventh, and there is the sound."""
+
+UNBOUND = 100_000_000
+"""Bits a second that no clip of 1080 lines reaches at a quality one would send."""
+
+BITRATE = {"silent": 64_000, "sound": 128_000}
+"""Bits a second of AAC-LC in stereo: 128 kbit/s is what Instagram names, and the least for X."""
 
 
 class ClipFile(Declaration):
@@ -42,8 +57,25 @@ class ClipFile(Declaration):
     cover: StillFile
     """The still of its first frame, shown before it plays."""
     max_bytes: int | None
+    max_bitrate: int | None = None
+    """Bits a second of the pictures that the platform takes."""
+    ceiling: int | None = None
+    """Bits a second that the encoder is held to; None: `crf` alone decides."""
     label_until: float | None = None
     """The second at which the label goes; None: it stands throughout."""
+
+    def aimed(self, cells: Map) -> ClipFile:
+        """Return it with free crops moved to what stands out in the clip."""
+        cover = self.cover.model_copy(update={"framing": self.cover.framing.aimed(cells)})
+        return self.model_copy(update={"framing": self.framing.aimed(cells), "cover": cover})
+
+
+def ceiling(delivery: Delivery, seconds: float) -> int | None:
+    """Return the bits a second that keep a clip within a platform's limits, None where all do."""
+    limits = [float(delivery.max_bitrate)] if delivery.max_bitrate else []
+    limits += [8 * delivery.max_bytes / seconds] if delivery.max_bytes else []
+    allowed = HEADROOM * min(limits, default=UNBOUND)
+    return int(allowed) if allowed < UNBOUND * HEADROOM else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +92,35 @@ class Job:
     """They lie over the titles, from below to above."""
     sound: Path | None = None
     """A finished sound of 48 kHz; cut, or followed by silence, where the clip's length differs."""
+
+
+def aim(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs with free crops moved to what stands out in their clips.
+
+    Raises:
+        StageFailed: where a clip cannot be read.
+    """
+    free = {job.clip: size for job in jobs if (size := job.file.framing.free)}
+    free |= {job.clip: size for job in jobs if (size := job.file.cover.framing.free)}
+    maps = {clip: salience(_glimpses(clip, size)) for clip, size in free.items()}
+    return [
+        replace(job, file=job.file.aimed(maps[job.clip])) if job.clip in maps else job
+        for job in jobs
+    ]
+
+
+def _glimpses(clip: Path, size: tuple[int, int]) -> list[Image.Image]:
+    """Return a clip's key frames, one for 2 s, in the size of a map: others need not be decoded."""
+    width, height = (max(1, round(side * SIDE / max(size))) for side in size)
+    small = f"scale={width}:{height}:flags=area,format=rgb24"
+    with NamedTemporaryFile(suffix=".rgb") as file:
+        keys = ("-skip_frame", "nokey", "-i", str(clip), "-vf", small, "-fps_mode", "passthrough")
+        ffmpeg.run([*keys, "-f", "rawvideo", file.name])
+        raw, step = file.read(), 3 * width * height
+    return [
+        Image.frombytes("RGB", (width, height), raw[start : start + step])
+        for start in range(0, len(raw), step)
+    ]
 
 
 def encode(
@@ -152,12 +213,18 @@ def _sound(job: Job, number: int, source: int) -> list[str]:
 
 
 def _output(job: Job, number: int) -> list[str]:
-    file, fps = job.file, job.file.pace.fps
+    file = job.file
     rate = BITRATE.get(file.audio)
-    sound = ("-map", f"[a{number}]", "-c:a", "aac", "-b:a", rate, "-flags:a", "+bitexact")
+    sound = ("-map", f"[a{number}]", "-c:a", "aac", "-b:a", str(rate), "-flags:a", "+bitexact")
     return [
         *("-map", f"[o{number}]"),
-        *(word for word in sound if rate and word),
-        *ffmpeg.x264(fps=fps, crf=file.crf, preset=file.preset, edit_list=file.edit_list),
+        *(sound if rate else ()),
+        *ffmpeg.x264(
+            fps=file.pace.fps,
+            crf=file.crf,
+            preset=file.preset,
+            edit_list=file.edit_list,
+            ceiling=file.ceiling,
+        ),
         str(job.path),
     ]

@@ -12,12 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from catalogs.node import Node
+from configs.base import Json
 from configs.delivery import Delivery
 from configs.errors import BadPlan, Interrupted, OutOfSpace, Passing, Rejected, StageFailed
-from tasks.encode import ClipFile, Job, encode
+from tasks.encode import ClipFile, Job, aim, ceiling, encode
 from tasks.framing import frame
 from tasks.layers import Stamp, Titles
-from tasks.pace import pace
+from tasks.pace import Pace, pace
 from tasks.photo import open_photo
 from tasks.probe import check, probe
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Progress, Stage, Studio
@@ -25,6 +26,9 @@ from tasks.still import StillFile
 
 ENCODERS = 4
 """At once: four 1080-class x264 encoders and their lookahead take 0.6 GB together."""
+
+LEAST_BITS = 0.01
+"""A pixel of a clip: 0.6 Mbit/s for 1080x1920 at 30 frames a second, where x264 turns to blocks."""
 
 
 def decide(cell: Cell) -> Decision:
@@ -61,10 +65,12 @@ def _decide_clip(cell: Cell, delivery: Delivery) -> Decision:
             framing=frame(clip, cover.width, cover.height, settings.fit),
             format="jpeg",
             quality=settings.quality,
-            max_bytes=None,
+            max_bytes=delivery.cover.max_bytes if delivery.cover else None,
             titles_at=_titles_at(cell),
         ),
         max_bytes=delivery.max_bytes,
+        max_bitrate=delivery.max_bitrate,
+        ceiling=_ceiling(cell, delivery, plays),
         label_until=label.until if label else None,
     )
     times = plays.passes
@@ -88,6 +94,17 @@ def _decide_still(cell: Cell, delivery: Delivery) -> Decision:
         titles_at=_titles_at(cell),
     )
     return Decision(params=file.model_dump(mode="json"), gives={"delivery": Photo(*size)})
+
+
+def _ceiling(cell: Cell, delivery: Delivery, plays: Pace) -> int | None:
+    """Return the bits a second that the encoder is held to; refuse too few to look at."""
+    bits = ceiling(delivery, plays.seconds)
+    if bits and bits < LEAST_BITS * delivery.width * delivery.height * plays.fps:
+        raise BadPlan(
+            f"{cell.shot}: {plays.seconds:.1f} s within {cell.delivery_id}'s limit of bytes leave "
+            f"{bits / 1e6:.2f} Mbit/s for {delivery.width}x{delivery.height}; lower animate.seconds"
+        )
+    return bits
 
 
 def _titles_at(cell: Cell) -> float:
@@ -133,6 +150,7 @@ def _clips(
     started = time.perf_counter()
     jobs = [job_of(node, studio, workspace) for node in batch]
     try:
+        jobs = aim(jobs)
         encode(
             jobs,
             cancelled=studio.cancelled,
@@ -150,7 +168,9 @@ def _clips(
     seconds = (time.perf_counter() - started) / len(batch)
     for node, job in zip(batch, jobs, strict=True):
         try:
-            yield Made(node, _finish(job), seconds, {"encoded_together": len(batch)})
+            facts: dict[str, Json] = {"encoded_together": len(batch)}
+            facts["crop"] = list(job.file.framing.crop)
+            yield Made(node, _finish(job), seconds, facts)
         except Rejected as error:
             failures.append(Rejected(f"{node.address}: {error}"))
 

@@ -166,11 +166,22 @@ def word(value: str) -> str:
     return re.sub(r"([\\'\[\],;])", r"\\\1", re.sub(r"([\\':])", r"\\\1", value))
 
 
-def x264(*, fps: float, crf: int, preset: str, edit_list: bool = True) -> list[str]:
-    """Return the options of one deterministic H.264 MP4: closed groups of 2 s, index in front."""
+def x264(
+    *, fps: float, crf: int, preset: str, edit_list: bool = True, ceiling: int | None = None
+) -> list[str]:
+    """Return the options of one deterministic H.264 MP4: closed groups of 2 s, index in front.
+
+    Args:
+        fps: frames a second.
+        crf: x264's quality.
+        preset: x264's.
+        edit_list: False for players that refuse one.
+        ceiling: bits a second that no half second goes above, where `crf` would.
+    """
+    capped = ("-maxrate", str(ceiling), "-bufsize", str(ceiling // 2)) if ceiling else ()
     flags = "+faststart" if edit_list else "+faststart+negative_cts_offsets"
     return [
-        *("-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-profile:v", "high"),
+        *("-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-profile:v", "high", *capped),
         *("-threads", str(THREADS), "-g", str(round(2 * fps)), "-flags:v", "+bitexact+cgop"),
         *("-fflags", "+bitexact", "-map_metadata", "-1", "-movflags", flags),
         *(() if edit_list else ("-use_editlist", "0")),

@@ -1,17 +1,23 @@
 """How a picture of one shape fills a frame of another: cut by its focal point, or padded.
 
+The focal point is set by hand, or found once the picture is there: a crop is as large either way.
+
 Pure numbers, which render themselves twice: as Pillow operations for stills and as an ffmpeg
 filter chain for clips.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image, ImageFilter
 
 from configs.base import Declaration
+from tasks.saliency import best_window, salience
 from tasks.stage import Photo
+
+if TYPE_CHECKING:
+    from tasks.saliency import Map
 
 Fit = Literal["auto", "crop", "blur", "letterbox"]
 Ground = Literal["none", "blur", "black"]
@@ -40,9 +46,23 @@ class Framing(Declaration):
     ground: Ground = "none"
     behind: Rect = (0, 0, 0, 0)
     """The part of the source that is blurred to make the ground."""
+    free: tuple[int, int] | None = None
+    """Width and height of the source, where nobody set a focal point: the crop moves to what
+    stands out once the picture is there."""
+
+    def aimed(self, cells: Map) -> Framing:
+        """Return it with a free crop moved to the window that holds the most of a map."""
+        if self.free is None:
+            return self
+        width, height = self.free
+        focus = best_window(cells, self.crop[2] / width, self.crop[3] / height)
+        crop = _cover(Photo(width, height, focus), self.size[0] / self.size[1])
+        return self.model_copy(update={"crop": crop, "free": None})
 
     def draw(self, image: Image.Image) -> Image.Image:
         """Return the frame that `image` fills, as RGB."""
+        if self.free:
+            return self.aimed(salience([image])).draw(image)
         image = image.convert("RGB")
         x, y, width, height = self.place
         shown = image.resize((width, height), Image.Resampling.BICUBIC, _box(self.crop))
@@ -91,7 +111,7 @@ def frame(source: Photo, width: int, height: int, fit: Fit) -> Framing:
     """Decide how `source` fills `width` x `height` pixels.
 
     Args:
-        source: its size, and the point that no crop may lose.
+        source: its size, and the point that no crop may lose where one is set by hand.
         width: of the frame, even.
         height: of the frame, even.
         fit: `auto` crops where at least 70 % of the picture is kept, and pads otherwise.
@@ -102,9 +122,10 @@ def frame(source: Photo, width: int, height: int, fit: Fit) -> Framing:
     if fit == "auto":
         fit = "crop" if min(shape / wanted, wanted / shape) >= NEIGHBOUR else "blur"
     place = _inside(shape, width, height)
-    if fit == "crop" or place[2:] == size:
-        return Framing(size=size, crop=cover, place=(0, 0, width, height))
     whole = (0, 0, _even(source.width), _even(source.height))
+    if fit == "crop" or place[2:] == size:
+        free = None if source.focus or cover == whole else (source.width, source.height)
+        return Framing(size=size, crop=cover, place=(0, 0, width, height), free=free)
     if fit == "letterbox":
         return Framing(size=size, crop=whole, place=place, ground="black")
     return Framing(size=size, crop=whole, place=place, ground="blur", behind=cover)
@@ -114,8 +135,9 @@ def _cover(source: Photo, shape: float) -> Rect:
     """Return the largest part of `source` of that shape, as near its focal point as it can be."""
     width = _even(min(source.width, source.height * shape))
     height = _even(min(source.height, source.width / shape))
-    x = min(max(source.focus[0] * source.width - width / 2, 0), source.width - width)
-    y = min(max(source.focus[1] * source.height - height / 2, 0), source.height - height)
+    across, down = source.focus or (0.5, 0.5)
+    x = min(max(across * source.width - width / 2, 0), source.width - width)
+    y = min(max(down * source.height - height / 2, 0), source.height - height)
     return int(x) // 2 * 2, int(y) // 2 * 2, width, height
 
 

@@ -47,7 +47,7 @@ def decide(cell: Cell) -> Decision:
         },
         files=files,
         uses_model=True,
-        gives={"image": Photo(width, height, (focus.x, focus.y) if focus else (0.5, 0.5))},
+        gives={"image": Photo(width, height, (focus.x, focus.y) if focus else None)},
     )
 
 

@@ -26,6 +26,7 @@ PLAIN_PROFILES = frozenset({66, 77, 88})
 """Profiles of H.264 that are always 4:2:0; the configuration of all others says how it is."""
 
 BT709 = (1, 1, 1)
+STEREO = ("aac", 2, 48_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,14 @@ class Facts:
     index_first: bool
     """`moov` stands before `mdat`: it plays while it loads."""
     edit_list: bool
-    audio: bool
+    audio: tuple[str, int, int] | None
+    """Codec, channels and samples a second of the sound."""
     bytes: int
+
+    @property
+    def bitrate(self) -> float:
+        """Bits a second of all there is in the file."""
+        return 8 * self.bytes / self.seconds
 
 
 def probe(path: Path) -> Facts:
@@ -69,7 +76,7 @@ def probe(path: Path) -> Facts:
             seconds=round(seconds, 6),
             index_first=order.index(b"moov") < order.index(b"mdat"),
             edit_list=any(b"elst" in track for track in tracks),
-            audio=b"soun" in handlers,
+            audio=_sound(tracks[handlers.index(b"soun")][b"stsd"]) if b"soun" in handlers else None,
             bytes=path.stat().st_size,
         )
     except (KeyError, ValueError, IndexError, struct.error, ZeroDivisionError) as error:
@@ -139,6 +146,14 @@ def _picture(descriptions: bytes) -> dict[str, Any]:
     }
 
 
+def _sound(descriptions: bytes) -> tuple[str, int, int]:
+    """Return codec, channels and samples a second of the first sample description."""
+    kind, body = next(_boxes(descriptions[8:]))
+    (channels,) = struct.unpack_from(">H", body, 16)
+    (rate,) = struct.unpack_from(">H", body, 24)
+    return "aac" if kind == b"mp4a" else kind.decode("latin-1"), channels, rate
+
+
 def _pixel_format(configuration: bytes) -> str:
     """Return it from the decoder configuration, which stands behind the parameter sets."""
     if configuration[1] in PLAIN_PROFILES:
@@ -163,11 +178,12 @@ def check(facts: Facts, asked: ClipFile) -> None:
         "height": height,
         "frames": asked.pace.frames,
         "fps": round(asked.pace.fps, 3),
+        "codec": "h264",
         "pixel_format": "yuv420p",
         "colour": BT709,
         "full_range": False,
         "index_first": True,
-        "audio": asked.audio != "none",
+        "audio": None if asked.audio == "none" else STEREO,
     }
     if not asked.edit_list:
         wanted["edit_list"] = False
@@ -178,5 +194,9 @@ def check(facts: Facts, asked: ClipFile) -> None:
     ]
     if asked.max_bytes and facts.bytes > asked.max_bytes:
         wrong.append(f"it has {facts.bytes} bytes, above {asked.max_bytes}: raise export.crf")
+    if asked.max_bitrate and facts.bitrate > asked.max_bitrate:
+        wrong.append(
+            f"it has {facts.bitrate:.0f} bits a second, above {asked.max_bitrate}: raise export.crf"
+        )
     if wrong:
         raise Rejected(f"the finished clip is not what was asked for: {'; '.join(wrong)}")

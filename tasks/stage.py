@@ -26,11 +26,11 @@ Lane = Literal["plan", "gpu", "cpu"]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An input picture or clip as `decide` sees it: size in pixels and the point to keep."""
+    """An input picture or clip as `decide` sees it: size in pixels and the point to keep, if set."""
 
     width: int
     height: int
-    focus: tuple[float, float] = (0.5, 0.5)
+    focus: tuple[float, float] | None = None
     fps: float = 0.0
     """Of a clip: frames a second."""
     frames: int = 0

@@ -45,7 +45,7 @@ def test_a_clip_says_what_it_is(master):
         "full_range": False,
         "index_first": True,
         "edit_list": True,
-        "audio": False,
+        "audio": None,
         "bytes": master.stat().st_size,
     }
 
@@ -75,7 +75,7 @@ def test_what_differs_is_seen(master, tmp_path, options, fact, value):
         ({"frames": 8}, "frames is 8, not 9"),
         ({"colour": (1, 2, 2)}, r"colour is \(1, 2, 2\), not \(1, 1, 1\)"),
         ({"index_first": False}, "index_first is False"),
-        ({"audio": True}, "audio is True, not False"),
+        ({"audio": ("aac", 2, 48_000)}, r"audio is \('aac', 2, 48000\), not None"),
     ],
 )
 def test_a_file_that_is_not_what_was_asked_for_is_rejected(master, asked, change, words):

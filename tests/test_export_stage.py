@@ -122,6 +122,25 @@ class TestDecide:
         other = make_cell(delivery(108, 192, source="elsewhere"), {"clip": PHOTO}, name="other")
         assert export.decide(one).params == export.decide(other).params
 
+    @pytest.mark.parametrize(
+        ("changes", "held_to"),
+        [
+            ({}, None),
+            ({"max_bytes": 4_000_000_000}, None),
+            ({"max_bitrate": 10_000_000}, 8_000_000),
+            ({"max_bytes": 1_125_000}, 6_400_000),  # 1.125 s of 8 Mbit/s
+            ({"max_bytes": 1_125_000, "max_bitrate": 5_000_000}, 4_000_000),
+        ],
+    )
+    def test_limits_of_bytes_and_bits_hold_the_encoder(self, changes, held_to):
+        """Four fifths of the nearer limit: the encoder may go above its own for half a second."""
+        assert decide(delivery(108, 192, **changes)).params["ceiling"] == held_to
+
+    def test_a_limit_that_leaves_mud_is_a_plan_error(self):
+        """A platform that takes less than 0.01 bit a pixel is refused before anything is drawn."""
+        with pytest.raises(BadPlan, match=r"leave 0\.00 Mbit/s .* lower animate\.seconds"):
+            decide(delivery(108, 192, max_bytes=100))
+
     def test_what_it_gives_is_known_at_plan_time(self):
         """Stages after export see the size, rate and length of its file."""
         given = decide(delivery(108, 192, fps={"min": 23, "max": 60})).gives["delivery"]
@@ -225,7 +244,7 @@ class TestClips:
         (made,) = desk.make(export.STAGE, node_for(desk, target, master))
         path = made.drafts["delivery"].path
         facts = probe(path)
-        assert (facts.edit_list, facts.audio) == (False, True)
+        assert (facts.edit_list, facts.audio) == (False, ("aac", 2, 48_000))
         said = subprocess.run(
             [ffmpeg.binary(), "-hide_banner", "-i", str(path)],
             capture_output=True,
@@ -322,6 +341,19 @@ class TestClips:
         assert made.drafts["delivery"].frames == 3
 
 
+    def test_a_noisy_clip_keeps_to_the_bits_the_platform_takes(self, desk):
+        """At a quality that would take ten times as much, the encoder is held below the limit."""
+        random = np.random.default_rng(1)
+        noise = (random.integers(0, 255, (256, 144, 3), np.uint8).tobytes() for _ in range(48))
+        master = desk.root / "noise.mp4"
+        ffmpeg.write_clip(master, noise, size=SOURCE, fps=16)
+        target = delivery(*SOURCE, audio="silent", max_bitrate=900_000)
+        photo = Photo(*SOURCE, fps=16, frames=48)
+        node = node_for(desk, target, master, photo=photo, settings={"export": {"crf": 10}})
+        (made,) = desk.make(export.STAGE, node)
+        assert 500_000 < probe(made.drafts["delivery"].path).bitrate < 900_000
+
+
 class TestFaults:
     def test_only_the_bad_one_of_a_batch_fails(self, desk, master):
         """Where the joint process fails, each file is tried alone, and the good ones are made."""
@@ -343,6 +375,7 @@ class TestFaults:
 
     def test_a_file_above_the_platforms_limit_is_rejected(self, desk, master):
         """The finished file is looked at before it is handed on."""
-        node = node_for(desk, delivery(108, 192, max_bytes=1000), master)
+        node = node_for(desk, delivery(108, 192), master)
+        node.params["max_bytes"] = 1000
         with pytest.raises(StageFailed, match=r"above 1000: raise export\.crf"):
             desk.make(export.STAGE, node)
