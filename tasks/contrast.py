@@ -30,11 +30,17 @@ SOFT = 0.35
 SHADOW = 0.75
 """Opacity of a shadow before it is blurred, which leaves at least SOFT of it beside a stroke."""
 
+CALM = 3.0
+"""The contrast within a ground up to which a shadow is enough: patterns ask for a plate."""
+
+DARKER = 0.1
+"""Opacity by which a dark plate beneath light letters may exceed a light one beneath dark."""
+
 ROOM = 0.06
 """Opacity of a plate above what is needed: video codecs and platforms move levels a little."""
 
-LEAST_PLATE = 0.42
-"""A fainter plate looks like a mistake."""
+LEAST_PLATE, LEAST_PATTERNED = 0.42, 0.66
+"""A fainter plate looks like a mistake; on a pattern, what shows through disturbs the letters."""
 
 Levels = tuple[float, float]
 """The darkest and the brightest of a ground: relative luminance, 0 to 1."""
@@ -75,12 +81,13 @@ def choose(ground: Levels, colour: str, help_: str) -> tuple[Look, float]:
     if help_ == "none" or (help_ == "auto" and _least(plain, ground) >= LEGIBLE):
         return Look(plain), _least(plain, ground)
     helped = [(_needed(one, under, ground), one, under) for one in letters for under in _under(one)]
-    needed, one, under = min(helped, key=lambda each: each[0])
-    if help_ == "shadow" or (help_ == "auto" and needed <= SOFT):
+    needed, one, under = min(helped, key=lambda each: each[0] - DARKER * (each[2] == BLACK))
+    calm = contrast(*ground) <= CALM
+    if help_ == "shadow" or (help_ == "auto" and calm and needed <= SOFT):
         opacity = max(SHADOW, needed)
         look = Look(one, shadow=under, shadow_opacity=opacity)
         return look, _least(one, _covered(ground, under, min(needed, SOFT)))
-    opacity = min(1.0, max(LEAST_PLATE, needed + ROOM))
+    opacity = min(1.0, max(LEAST_PLATE if calm else LEAST_PATTERNED, needed + ROOM))
     look = Look(one, plate=under, plate_opacity=opacity)
     return look, _least(one, _covered(ground, under, opacity))
 

@@ -102,7 +102,7 @@ def _opened(data: bytes) -> TTFont:
 
     if data[:4] not in (b"\x00\x01\x00\x00", b"OTTO", b"true"):
         raise BadFile("is no TTF or OTF font; collections and web fonts are not read")
-    font = TTFont(io.BytesIO(data), lazy=True)
+    font = TTFont(io.BytesIO(data), lazy=True, recalcTimestamp=False)  # same bytes tomorrow
     if "cmap" not in font or _codes(font.reader["cmap"]) > MOST_CODES:
         raise BadFile("its table of characters is missing or names more than Unicode has")
     return font
@@ -170,7 +170,6 @@ def small_copy(path: Path, characters: str) -> tuple[str, bytes]:
         drop_tables=[*Options().drop_tables, *TABLES],
         name_IDs=[1, 2, 4, 6],
         notdef_outline=True,
-        recalc_timestamp=False,
     )
     subsetter = Subsetter(options)
     subsetter.populate(text=characters)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from configs.base import Declaration
@@ -28,6 +27,12 @@ PITCH = 1.28
 
 PAD = (0.42, 0.30)
 """Ems of the first line's letters between a plate's edge and the text, aside and above."""
+
+OPENING, CLOSING = "（《〈「『【〔［｛", "，。、：；！？）》〉」』】〕］｝"
+"""Full-width signs whose ink is in one half of their square."""
+
+GAP = 0.018
+"""Of the short side, between a plate and what lies there already."""
 
 SHRINK = 0.95
 """Each try is that much smaller."""
@@ -53,7 +58,8 @@ class Line(Declaration):
     role: Role
     text: str
     x: int
-    """Of its left end, middle or right end, as the block is aligned."""
+    """Of its left end, middle or right end, as the block is aligned; a full-width sign that ends
+    or begins it hangs out by its empty half."""
     baseline: int
 
 
@@ -97,16 +103,19 @@ class Zone:
                 return aside, self.size[0] - aside
         return left, right
 
-    def top(self, height: int, column: tuple[int, int], position: str) -> int | None:
+    def top(
+        self, height: int, column: tuple[int, int], position: str, pad: tuple[int, int]
+    ) -> int | None:
         """Return where a block of that height and column starts, or None where it has no room.
 
-        It stands at the top, the bottom or between, and is moved inwards off what is there.
+        It stands at the top, the bottom or between, and is moved inwards off what is there, as
+        far as a plate beneath it may reach (`pad`, aside and above).
         """
         _, first, _, last = self.inner
-        gap = round(0.03 * self.side)
-        blocks = [
-            box for box in self.taken if box[0] < column[1] + gap and box[2] > column[0] - gap
-        ]
+        gap = round(GAP * self.side) + pad[1]
+        aside = round(GAP * self.side) + pad[0]
+        left, right = column[0] - aside, column[1] + aside
+        blocks = [box for box in self.taken if box[0] < right and box[2] > left]
         up = position.startswith("bottom")
         middle = (first + last - height) // 2
         y = last - height if up else first if position.startswith("top") else middle
@@ -140,50 +149,64 @@ def _set(
     items: tuple[Item, ...], font: Font, zone: Zone, em: float, position: str, align: Align
 ) -> Block | None:
     """Return the block at one size, or None where it does not fit."""
-    left, right = zone.column(align)
-    sizes: dict[Role, int] = {}
+    column = left, right = zone.column(align)
+    sizes: dict[Role, int] = {
+        item.role: max(round(em * item.scale), round(LEAST * zone.side)) for item in items
+    }
+    rows, height = _rows(items, font, sizes, right - left)
+    if not rows:
+        return None
+    wide = round(max(font.width(text) * sizes[role] for role, text, _ in rows))
+    x = {"left": left, "center": (left + right) // 2, "right": right}[align]
+    start = {"left": x, "center": x - wide // 2, "right": x - wide}[align]
+    pad = tuple(round(part * sizes[items[0].role]) for part in PAD)
+    across = column if align == "center" else (start, start + wide)
+    top = zone.top(height, across, position, (pad[0], pad[1]))
+    if top is None:
+        return None
+    ink = (start, top, start + wide, top + height)
+    return Block(
+        lines=tuple(
+            Line(role=r, text=text, x=x + round(_hang(text, align) * sizes[r]), baseline=top + down)
+            for r, text, down in rows
+        ),
+        sizes=sizes,
+        align=align,
+        ink=ink,
+        plate=_plate(ink, pad[0], pad[1], zone.size),
+    )
+
+
+def _rows(
+    items: tuple[Item, ...], font: Font, sizes: dict[Role, int], width: int
+) -> tuple[list[tuple[Role, str, int]], int]:
+    """Return role, text and baseline of each line, and the height of all; no lines: too wide."""
     rows: list[tuple[Role, str, int]] = []
     y = 0.0
     for item in items:
-        own = max(round(em * item.scale), round(LEAST * zone.side))
-        sizes[item.role] = own
-        lines = _lines(item.text, font, (right - left) / own, item.most)
+        own = sizes[item.role]
+        lines = break_lines(item.text, font.width, width / own, item.most)
         if lines is None:
-            return None
+            return [], 0
         y += item.gap * own if rows else 0.0
         for number, text in enumerate(lines):
             y += (PITCH if number else ABOVE) * own
             rows.append((item.role, text, round(y)))
         y += BELOW * own
-    height = round(y)
-    wide = round(max(font.width(text) * sizes[role] for role, text, _ in rows))
-    x = {"left": left, "center": (left + right) // 2, "right": right}[align]
-    start = {"left": x, "center": x - wide // 2, "right": x - wide}[align]
-    across = (left, right) if align == "center" else (start, start + wide)
-    top = zone.top(height, across, position)
-    if top is None:
-        return None
-    ink = (start, top, start + wide, top + height)
-    return Block(
-        lines=tuple(Line(role=r, text=text, x=x, baseline=top + down) for r, text, down in rows),
-        sizes=sizes,
-        align=align,
-        ink=ink,
-        plate=_plate(ink, sizes[rows[0][0]], zone.size),
-    )
+    return rows, round(y)
 
 
-def _plate(ink: Area, em: int, frame: tuple[int, int]) -> Area:
+def _hang(text: str, align: Align) -> float:
+    """Return the ems by which a line moves so that its ink, not its blanks, is aligned."""
+    begins, ends = 0.5 * (text[0] in OPENING), 0.5 * (text[-1] in CLOSING)
+    return {"left": -begins, "center": (ends - begins) / 2, "right": ends}[align]
+
+
+def _plate(ink: Area, aside: int, above: int, frame: tuple[int, int]) -> Area:
     left, top, right, bottom = ink
-    aside, above = round(PAD[0] * em), round(PAD[1] * em)
     return (
         max(0, left - aside),
         max(0, top - above),
         min(frame[0], right + aside),
         min(frame[1], bottom + above),
     )
-
-
-@lru_cache(maxsize=4096)
-def _lines(text: str, font: Font, limit: float, most: int) -> tuple[str, ...] | None:
-    return break_lines(text, font.width, limit, most)

@@ -16,6 +16,7 @@ from configs.title import LEAST
 from tasks.font import Font, bundled
 from tasks.layout import Block, Item, Role, Zone, fit
 from tasks.lines import clean
+from tasks.lint import lint
 from tasks.spot import Area, Spot
 from tasks.stage import Cell
 
@@ -100,11 +101,11 @@ class Letters:
             if not text:
                 continue
             if not made:
-                made.append(Item(role, text, scale, LIMITS[role], gap=0.30))
+                made.append(Item(role, text, scale, LIMITS[role], gap=0.42))
             else:
                 small: Role = "second" if role == "title" else "caption-second"
                 part = SECOND if role == "title" else CAPTION_SECOND
-                made.append(Item(small, text, scale * part, LIMITS[small], gap=0.12))
+                made.append(Item(small, text, scale * part, LIMITS[small], gap=0.36))
         return made
 
     def _checked(self, place: str, text: str) -> str:
@@ -114,6 +115,7 @@ class Letters:
             self.font.check(text.replace("\n", ""))
         except BadPlan as error:
             raise BadPlan(f"{self.cell.shot}: {place}: {error}") from None
+        lint(self.cell, place, text)
         return text
 
     def captions(self, seconds: float, titles: tuple[Block, ...]) -> tuple[Block, ...]:

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ from configs.errors import BadPlan
 if TYPE_CHECKING:
     from budoux.parser import Parser
 
-CUT = 1.5
+CUT = 3.0
 """Ems that lines may differ by to keep a phrase whole."""
 
-NUMBER_CUT = 4.0
+NUMBER_CUT = 5.0
 """The same to keep a number with its unit: 50 and 元."""
 
 _NO_START = re.compile(r"[·•‧・～~%‰℃°/]")
@@ -83,19 +83,18 @@ def _balanced(
     the square of what its end cuts.
     """
     ends = [0.0, *accumulate(width(text) for text, _ in parts)]
-    mean = ends[-1] / count
-    size = len(parts)
+    blank = [width(text) - width(text.rstrip()) for text, _ in parts]
+    mean, size = ends[-1] / count, len(parts)
     best: list[list[tuple[float, int]]] = [[(0.0, 0)] + [(math.inf, 0)] * size]
     for _ in range(count):
         row = [(math.inf, 0)] * (size + 1)
         for end in range(1, size + 1):
+            cut = parts[end - 1][1] if end < size else 0.0
             for start in range(end):
-                line = "".join(text for text, _ in parts[start:end]).strip()
-                if best[-1][start][0] == math.inf or (long := width(line)) > limit:
-                    continue
-                cut = parts[end - 1][1] if end < size else 0.0
-                cost = best[-1][start][0] + (long - mean) ** 2 + cut**2
-                row[end] = min(row[end], (cost, start))
+                long = ends[end] - ends[start] - blank[end - 1]
+                if long <= limit:
+                    cost = best[-1][start][0] + (long - mean) ** 2 + cut**2
+                    row[end] = min(row[end], (cost, start))
         best.append(row)
     if best[-1][-1][0] == math.inf:
         return None
@@ -107,7 +106,8 @@ def _balanced(
     return lines[::-1]
 
 
-def _parts(text: str) -> list[tuple[str, float]]:
+@lru_cache(maxsize=1024)
+def _parts(text: str) -> tuple[tuple[str, float], ...]:
     """Return the parts that a line may end after, each with what ending there cuts, in ems."""
     from uniseg.linebreak import line_break_units
 
@@ -115,23 +115,20 @@ def _parts(text: str) -> list[tuple[str, float]]:
     parts: list[tuple[str, float]] = []
     at = 0
     for unit in line_break_units(text):
-        if parts and (_NO_START.match(unit)):
-            parts[-1] = (parts[-1][0] + unit, 0.0)
-        else:
-            parts.append((unit, 0.0))
+        before = parts.pop()[0] if parts and _NO_START.match(unit) else ""
         at += len(unit)
-        parts[-1] = (parts[-1][0], _cut(text, at, whole=at in phrases))
-    return parts
+        parts.append((before + unit, _cut(text, at, whole=at in phrases)))
+    return tuple(parts)
 
 
 def _cut(text: str, at: int, *, whole: bool) -> float:
     """Return what ending a line before `text[at]` cuts."""
     before, after = text[at - 1 : at], text[at : at + 1]
-    if before.isspace():
-        return 0.0
     if before.isdecimal() and after:
         return NUMBER_CUT
-    return 0.0 if whole or unicodedata.category(before).startswith("P") else CUT
+    between_words = before.isspace() and after.isascii() and text[at - 2 : at - 1].isascii()
+    stop = unicodedata.category(before).startswith("P")
+    return 0.0 if whole or between_words or stop else CUT
 
 
 @cache
