@@ -20,31 +20,70 @@ from gpu.turbo.int8 import TILE
 GROUP = 8
 """Tiles that programs go down before across."""
 
+WARPS, STAGES = 8, 3
+"""Of 32 threads for each tile of the product; pairs of tiles in flight, 32 KB each."""
 
+
+@torch.library.custom_op("keyreel::quantise_tiles", mutates_args=())
 def fused_quantise(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what `int8.quantise` gives of `x` (rows, columns)."""
+    """Return what `int8.quantise` gives of `x` (rows, columns).
+
+    An operator of its own: a compiler leaves it whole, and runs it once for layers of one input.
+    """
     from gpu.turbo import kernels
 
     rows, columns = x.shape
-    grid = (-(-rows // TILE), -(-columns // TILE))
-    levels = torch.empty(x.shape, dtype=torch.int8, device=x.device)
-    scales = torch.empty(grid, dtype=torch.float32, device=x.device)
+    levels, scales = _room(x)
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
-        kernels.quantise_tiles[grid](
-            x.contiguous(), levels, scales, rows, columns, TILE, num_warps=8
+        kernels.quantise_tiles[tuple(scales.shape)](
+            x.contiguous(), levels, scales, rows, columns, TILE=TILE, num_warps=8
         )
     return levels, scales
 
 
-def fused_multiply(
-    x: Tensor,
+@fused_quantise.register_fake
+def _room(x: Tensor) -> tuple[Tensor, Tensor]:
+    tiles = [(side + TILE - 1) // TILE for side in x.shape]
+    levels = torch.empty(x.shape, dtype=torch.int8, device=x.device)
+    return levels, torch.empty(tiles, dtype=torch.float32, device=x.device)
+
+
+@torch.library.custom_op("keyreel::scaled_matmul", mutates_args=())
+def _multiply(
+    levels: Tensor,
+    scales: Tensor,
     weight: Tensor,
     scale: Tensor,
     bias: Tensor | None,
-    *,
-    warps: int = 8,
-    stages: int = 3,
+    dtype: torch.dtype,
 ) -> Tensor:
+    from gpu.turbo import kernels
+
+    rows, columns = len(levels), len(weight)
+    out = torch.empty((rows, columns), dtype=dtype, device=levels.device)
+    grid = (-(-rows // TILE) * -(-columns // TILE),)
+    with torch.cuda.device_of(levels):  # type: ignore[no-untyped-call]
+        kernels.scaled_matmul[grid](
+            levels, scales, weight, scale, weight if bias is None else bias, out,
+            rows, columns, levels.shape[1],
+            BIAS=bias is not None, TILE=TILE, GROUP=GROUP, num_warps=WARPS, num_stages=STAGES,
+        )  # fmt: skip
+    return out
+
+
+@_multiply.register_fake
+def _(
+    levels: Tensor,
+    scales: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    bias: Tensor | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    return torch.empty((levels.shape[0], weight.shape[0]), dtype=dtype, device=levels.device)
+
+
+def fused_multiply(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     """Return what `int8.multiply` gives, up to rounding.
 
     Args:
@@ -52,19 +91,6 @@ def fused_multiply(
         weight: int8, (out, in).
         scale: float32, one for each tile of `weight`.
         bias: (out,), or none.
-        warps: of 32 threads, for each tile of the product.
-        stages: pairs of tiles in flight; 32 KB of shared memory each.
     """
-    from gpu.turbo import kernels
-
-    levels, scales = fused_quantise(x)
-    rows, columns = len(x), len(weight)
-    out = torch.empty((rows, columns), dtype=x.dtype, device=x.device)
-    grid = (-(-rows // TILE) * -(-columns // TILE),)
-    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
-        kernels.scaled_matmul[grid](
-            levels, scales, weight, scale, weight if bias is None else bias, out,
-            rows, columns, x.shape[1],
-            BIAS=bias is not None, TILE=TILE, GROUP=GROUP, num_warps=warps, num_stages=stages,
-        )  # fmt: skip
+    out: Tensor = _multiply(*fused_quantise(x), weight, scale, bias, x.dtype)
     return out
