@@ -5,7 +5,7 @@ five runs after the first. Errors are measured beside each speed-up, on weights 
 spread and the outliers of trained ones.
 
     python -m benchmarks.gpu_speed [image | video]      # both without a word
-    python -m benchmarks.gpu_speed --quick              # small networks, on any device: does it run?
+    python -m benchmarks.gpu_speed --quick              # small networks, on any device
 """
 
 from __future__ import annotations

@@ -237,6 +237,10 @@ Attention = Literal[
 """Backends of diffusers that download nothing; those after `flex` need a package of their own."""
 
 
+Quantisation = Literal["none", "fp8"]
+"""fp8: products of 8-bit floats, one scale for each token and output channel."""
+
+
 class Profile(Declaration):
     """What a device runs."""
 
@@ -260,7 +264,10 @@ class Profile(Declaration):
     attention: Attention = "native"
     """A backend of diffusers; another one gives other pixels."""
     compile: bool = False
-    """Compile the transformer's blocks: a minute once, then faster steps; other pixels."""
+    """Compile the networks' repeated parts: a minute once, then faster steps; other pixels."""
+    quantisation: Quantisation = "none"
+    """How transformers multiply: fp8 takes half the memory and time, and a card of 2022 or later;
+    other pixels."""
     settings: dict[str, Json] = {}
     """Settings for all campaigns run with this profile, nested or dotted."""
     note: Words = Words()

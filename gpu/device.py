@@ -60,7 +60,7 @@ def detect() -> Device:
 
 def processor() -> Device:
     """Return this machine's processor, whether or not it has a card."""
-    return read_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8"), _usable_ram() / GB)
+    return read_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8"), usable_ram() / GB)
 
 
 def read_cpu(cpuinfo: str, memory_gb: float) -> Device:
@@ -121,7 +121,12 @@ def pixels(device: Device, dtype: str = "auto", fit: Fit = ROOMY) -> dict[str, s
 
 def fit_for(profile: Profile) -> Fit:
     """Return how a profile fits its models, but for the offload: see `offload_for`."""
-    return Fit(tiling=profile.vae_tiling, attention=profile.attention, compile=profile.compile)
+    return Fit(
+        tiling=profile.vae_tiling,
+        attention=profile.attention,
+        compile=profile.compile,
+        quantisation=profile.quantisation,
+    )
 
 
 def offload_for(device: Device, wanted: str, memory_gb: float) -> str:
@@ -166,7 +171,7 @@ def peak_bytes(kind: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
-def _usable_ram() -> float:
+def usable_ram() -> float:
     """Bytes of RAM, or of the container's limit where that is lower."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")

@@ -37,7 +37,9 @@ class Fit:
     attention: str = "native"
     """One of `configs.model.Attention`."""
     compile: bool = False
-    """The transformer's repeated blocks are compiled: kernels that round in another order."""
+    """The networks' repeated parts are compiled: kernels that round in another order."""
+    quantisation: str = "none"
+    """One of `configs.model.Quantisation`: how the transformers' linear layers multiply."""
 
     @classmethod
     def of(cls, pixels: Mapping[str, str], offload: str) -> Fit:
@@ -47,6 +49,7 @@ class Fit:
             pixels.get("vae") == "tiled",
             pixels.get("attention", "native"),
             pixels.get("blocks") == "compiled",
+            pixels.get("quantisation", "none"),
         )
 
     @property
@@ -60,6 +63,8 @@ class Fit:
             told["vae"] = "tiled"
         if self.compile:
             told["blocks"] = "compiled"
+        if self.quantisation != "none":
+            told["quantisation"] = self.quantisation
         return told
 
     def smaller(self) -> Iterator[Fit]:
@@ -100,13 +105,17 @@ def apply(pipe: DiffusionPipeline, fit: Fit, device: str) -> None:
     """Fit a pipeline, whose weights are in main memory where they are to be offloaded.
 
     Raises:
-        BadInput: where the attention backend does not work on this machine.
+        BadInput: where the attention backend or the quantisation does not work on this machine.
     """
+    from gpu.turbo import compiled, fp8
+
     for network in (getattr(pipe, name, None) for name in TRANSFORMERS):
         if network is not None:
             _attend(network, fit.attention)
-            if fit.compile:
-                network.compile_repeated_blocks()
+            if fit.quantisation == "fp8":
+                fp8.quantise(network, device)
+    if fit.compile:
+        compiled.compile_pipeline(pipe)
     if fit.tiling:
         pipe.vae.enable_tiling()
     if fit.offload == "model":

@@ -1,0 +1,60 @@
+"""Random weights, words and pictures that are alike trained and rendered ones, to a rounding's eye.
+
+Numbers of one spread flatter 8 bits: trained norms have a few channels many times larger than the
+rest, modulations open every block, and attention is far from even.
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gpu.mini import frames
+from gpu.mini.render.renderer import render
+from gpu.mini.scenes import draw_scene
+
+LARGE, SHARE = 6.0, 0.01
+"""How many times larger a few channels are, and how many of them."""
+
+SHARP = 1.6
+"""Of queries and keys after their norms, so that scores spread by 2.6."""
+
+PLACES = ("white marble", "a dark oak table", "wet slate", "linen", "a glass shelf", "warm sand")
+LIGHT = (
+    "morning light from a window on the left, a folded linen cloth and three "
+    "coffee beans beside, an out-of-focus kitchen in the background, shallow depth of field, 85 mm "
+    "lens, natural colours, the brand's name in small white letters on the front"
+)
+
+
+def realistic(transformer: nn.Module) -> None:
+    """Give a Z-Image transformer weights under which its activations neither fade nor explode."""
+    chance = torch.Generator(next(transformer.parameters()).device).manual_seed(0)
+    for name, part in transformer.named_modules():
+        if isinstance(part, nn.Linear):
+            part.weight.data.normal_(0, part.in_features**-0.5, generator=chance)
+        elif "norm" in name and getattr(part, "weight", None) is not None:
+            middle = SHARP if "norm_q" in name or "norm_k" in name else 1.0
+            part.weight.data.copy_(middle * spread(part.weight, chance))
+
+
+def spread(like: Tensor, chance: torch.Generator) -> Tensor:
+    """Return scales about 1, a few of them LARGE, in the shape of `like`."""
+    usual = torch.randn(like.shape, generator=chance, device=like.device).mul(0.3).exp()
+    few = torch.rand(like.shape, generator=chance, device=like.device) < SHARE
+    return usual * torch.where(few, LARGE, 1.0)
+
+
+def words_of(number: int) -> str:
+    """Return a prompt of about 100 tokens that no other number has."""
+    return f"{number} red mugs on {PLACES[number % len(PLACES)]}, {LIGHT}"
+
+
+def rendered(width: int, height: int) -> Image.Image:
+    """Return a rendered product picture: smooth grounds, sharp edges, small print."""
+    vector = frames.picture(draw_scene(random.Random(4), "square"))
+    made = render(vector[None], width, height)[0, :3]
+    return Image.fromarray(made.transpose(1, 2, 0).copy())
