@@ -11,9 +11,12 @@ import torch
 
 from gpu import fit as fits
 from gpu.checkpoint.match import LAYOUTS
-from gpu.checkpoint.network import blank
+from gpu.checkpoint.network import blank, may_stay_packed
+from gpu.checkpoint.packed import Fp8Linear
 from gpu.folder import quiet, read_json
 from gpu.weights import WeightsSpec
+
+BLOCK = 1 << 24
 
 TINY: dict[str, dict[str, Any]] = {
     "ZImageTransformer2DModel": {
@@ -62,7 +65,8 @@ def _part(spec: WeightsSpec, name: str, value: Any, place: str, tiny: bool) -> A
         case [str(library), str(kind)] if kind in LAYOUTS:
             config = read_json(spec.folder / name / "config.json")
             config |= TINY.get(kind, {}) if tiny else {}
-            return _random(blank(library, kind, config), getattr(torch, spec.dtype), place)
+            packed = bool(spec.files and spec.files.keep_packed)
+            return fill(blank(library, kind, config), getattr(torch, spec.dtype), place, packed)
         case ["transformers", str()]:
             return _tokenizer(spec.pipeline)
         case [str(library), str(kind)]:
@@ -83,22 +87,41 @@ def _tokenizer(pipeline: str) -> Any:  # noqa: ANN401  (of transformers)
     )
 
 
-def _random(module: Any, dtype: torch.dtype, place: str) -> Any:  # noqa: ANN401
-    """Give a module of the meta device weights: one random block over and over, in no time."""
+def fill(module: Any, dtype: torch.dtype, place: str, packed: bool = False) -> Any:  # noqa: ANN401
+    """Give a module of the meta device weights: one random block over and over, in no time.
+
+    Args:
+        module: of diffusers or transformers.
+        dtype: to compute in.
+        place: the device.
+        packed: leave those fp8 that a ComfyUI file's would be.
+    """
     chance = torch.Generator("cpu").manual_seed(0)
-    block = (torch.randn(1 << 20, generator=chance) * 0.02).to(place)
+    block = (torch.randn(BLOCK, generator=chance) * 0.02).to(place)
+    kinds = (dtype, torch.float32, torch.float8_e4m3fn)
+    blocks = {kind: block.to(kind) for kind in kinds}
     stay = set(getattr(module, "_keep_in_fp32_modules", None) or ())
     if type(module).__module__.startswith("transformers"):
         stay = set()  # transformers' list is for float16 alone
     for name, empty in list(module.named_parameters()):
         where, _, leaf = name.rpartition(".")
+        layer = module.get_submodule(where)
+        narrow = packed and leaf == "weight" and may_stay_packed(where, layer)
         kept = torch.float32 if stay & set(name.split(".")) else dtype
-        full = torch.empty(empty.shape, dtype=kept, device=place)
-        for piece in full.view(-1).split(len(block)):
-            piece.copy_(block[: len(piece)])
+        full = _random(empty.shape, blocks[torch.float8_e4m3fn if narrow else kept])
         if full.ndim == 1 and leaf in ("weight", "gamma"):
             full.fill_(1)
-        setattr(module.get_submodule(where), leaf, torch.nn.Parameter(full, requires_grad=False))
+        if narrow:
+            module.set_submodule(where, Fp8Linear(layer, full, torch.ones((), device=place)))
+        else:
+            setattr(layer, leaf, torch.nn.Parameter(full, requires_grad=False))
     if hasattr(module, "tie_weights"):
         module.tie_weights()
     return module.to(place).eval()
+
+
+def _random(shape: torch.Size, block: torch.Tensor) -> torch.Tensor:
+    full = torch.empty(shape, dtype=block.dtype, device=block.device)
+    for piece in full.view(-1).split(len(block)):
+        piece.copy_(block[: len(piece)])
+    return full

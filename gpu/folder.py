@@ -13,13 +13,9 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from configs.errors import BadFile
-from gpu.fit import out_of_memory
-
-if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
 
 # Read once, when huggingface_hub is first imported: nothing is fetched behind the user's back.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -93,21 +89,34 @@ def count_parameters(path: Path) -> int:
     Raises:
         BadFile: where the file is cut short or no safetensors.
     """
+    tensors, _ = read_header(path)
+    return sum(math.prod(tensor["shape"]) for tensor in tensors.values())
+
+
+def read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Return what a safetensors file says of each tensor, and where the numbers begin.
+
+    A tensor has `dtype`, `shape`, and `data_offsets` from that beginning, in bytes.
+
+    Raises:
+        BadFile: where the file is cut short or no safetensors.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))[0]
         if not 0 < length <= min(size - 8, HEADER_LIMIT):
             raise BadFile(f"{path}: is no safetensors file, or cut short at {size} bytes")
         try:
-            header = json.loads(file.read(length))
-            tensors = [value for name, value in header.items() if name != "__metadata__"]
-            whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
-            parameters: int = sum(math.prod(tensor["shape"]) for tensor in tensors)
+            tensors = json.loads(file.read(length))
+            tensors.pop("__metadata__", None)
+            ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
+            whole = 8 + length + max(ends, default=0)
+            sum(math.prod(tensor["shape"]) for tensor in tensors.values())  # are all numbers
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise BadFile(f"{path}: is no safetensors file: {error}") from error
     if size != whole:
         raise BadFile(f"{path}: has {size} of {whole} bytes; download it again")
-    return parameters
+    return tensors, 8 + length
 
 
 def _count_pickle(path: Path) -> int:
@@ -140,30 +149,6 @@ def read_json(path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         raise BadFile(f"{path}: is no JSON object; download it again")
     return value
-
-
-def load(folder: Path, pipeline: str, *, dtype: str, device: str) -> DiffusionPipeline:
-    """Return the pipeline of `folder`, its weights on `device`.
-
-    Raises:
-        BadFile: where the files are whole but do not make up the pipeline.
-    """
-    import diffusers
-    import torch
-    from safetensors import SafetensorError
-
-    with quiet():
-        try:
-            pipe = getattr(diffusers, pipeline).from_pretrained(
-                folder, dtype=getattr(torch, dtype), local_files_only=True
-            )
-        except (*MISFITS, SafetensorError) as error:
-            if out_of_memory(error):
-                raise
-            said = " ".join(str(error).split())[:300]
-            raise BadFile(f"{folder}: cannot be loaded as {pipeline}: {said}") from error
-    pipe.set_progress_bar_config(disable=True)
-    return pipe.to(device)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from gpu.embeddings import Embeddings
     from gpu.lora import LoraFile
 
 
@@ -55,13 +56,15 @@ def draw(request: PictureRequest, weights: Weights, watch: Watch = SILENT) -> Im
     from PIL import Image
 
     def work(pipe: DiffusionPipeline) -> Image.Image:
-        return Image.fromarray(_draw(request, pipe, watch))
+        return Image.fromarray(_draw(request, pipe, weights.embeddings, watch))
 
     shape = request.width, request.height
     return fitted(request.spec, weights, shape, work, watch.on_fallback)
 
 
-def _draw(request: PictureRequest, pipe: DiffusionPipeline, watch: Watch) -> NDArray[np.uint8]:
+def _draw(
+    request: PictureRequest, pipe: DiffusionPipeline, embeddings: Embeddings, watch: Watch
+) -> NDArray[np.uint8]:
     import torch  # loading imported it first, so that its seconds count as loading
 
     from gpu.lora import wear
@@ -70,16 +73,16 @@ def _draw(request: PictureRequest, pipe: DiffusionPipeline, watch: Watch) -> NDA
     check_tokens(request.prompt, _count_tokens(pipe, request.prompt), request.max_tokens)
     wear(pipe, request.loras)
     with watch.over(pipe, request.steps) as watched:
+        negative = request.negative if request.guidance > 0 else None
+        words = embeddings.given(pipe, request.spec, request.prompt, negative, request.max_tokens)
         picture = pipe(
-            prompt=request.prompt,
-            negative_prompt=request.negative or None,
             width=request.width,
             height=request.height,
             guidance_scale=request.guidance,
             # A generator on the CPU gives the same noise on every kind of device.
             generator=torch.Generator("cpu").manual_seed(request.seed),
-            max_sequence_length=request.max_tokens,
             output_type="pt",
+            **words,
             **watched,
         ).images[0]
     return to_bytes(picture.permute(1, 2, 0), request.spec.dtype)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import BadInput
 from gpu.euler import straight
 from gpu.fit import fitted
-from gpu.image import check_sides, check_tokens, to_bytes
+from gpu.image import check_sides, check_tokens
 from gpu.watch import SILENT, Watch
 from gpu.weights import Weights, WeightsSpec
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from torch import Tensor
 
+    from gpu.embeddings import Embeddings
     from gpu.lora import LoraFile
 
 
@@ -45,7 +48,17 @@ class ClipRequest:
     """Adapters over the model's weights."""
 
 
-def animate(request: ClipRequest, weights: Weights, watch: Watch = SILENT) -> NDArray[np.uint8]:
+Take = Callable[[int, "NDArray[np.uint8]"], None]
+"""Is given the number of a first frame, and frames from it on; 0 begins the clip, or begins it anew
+where memory had run out."""
+
+
+def animate(
+    request: ClipRequest,
+    weights: Weights,
+    watch: Watch = SILENT,
+    take: Take = lambda first, frames: None,
+) -> NDArray[np.uint8]:
     """Return the RGB frames of `request` as (frames, height, width, 3).
 
     Args:
@@ -53,6 +66,7 @@ def animate(request: ClipRequest, weights: Weights, watch: Watch = SILENT) -> ND
         weights: the cache to lease the model from.
         watch: told of steps, previews and fallbacks; may stop the work, also between groups of
             frames.
+        take: is given each group of frames while the next is decoded.
 
     Raises:
         BadInput: where the size, the frames, the prompt or an adapter does not suit the model.
@@ -62,13 +76,19 @@ def animate(request: ClipRequest, weights: Weights, watch: Watch = SILENT) -> ND
     """
 
     def work(pipe: DiffusionPipeline) -> NDArray[np.uint8]:
-        return _animate(request, pipe, watch)
+        return _animate(request, pipe, weights.embeddings, watch, take)
 
     shape = request.width, request.height, request.frames
     return fitted(request.spec, weights, shape, work, watch.on_fallback)
 
 
-def _animate(request: ClipRequest, pipe: DiffusionPipeline, watch: Watch) -> NDArray[np.uint8]:
+def _animate(
+    request: ClipRequest,
+    pipe: DiffusionPipeline,
+    embeddings: Embeddings,
+    watch: Watch,
+    take: Take,
+) -> NDArray[np.uint8]:
     import torch  # loading imported it first, so that its seconds count as loading
 
     from gpu.lora import wear
@@ -80,23 +100,47 @@ def _animate(request: ClipRequest, pipe: DiffusionPipeline, watch: Watch) -> NDA
             straight(pipe, request.euler_shift, request.steps),
             watch.over(pipe, request.steps) as watched,
         ):
-            frames = pipe(
-                prompt=request.prompt,
-                negative_prompt=request.negative or None,
+            negative = request.negative if request.guidance > 1 else None
+            words = embeddings.given(
+                pipe, request.spec, request.prompt, negative, request.max_tokens
+            )
+            latents = pipe(
                 width=request.width,
                 height=request.height,
                 num_frames=request.frames,
                 guidance_scale=request.guidance,
                 # A generator on the CPU gives the same noise on every kind of device.
                 generator=torch.Generator("cpu").manual_seed(request.seed),
-                max_sequence_length=request.max_tokens,
-                output_type="pt",
+                output_type="latent",
+                **words,
                 **_beginning(request, pipe),
                 **watched,
-            ).frames[0]
+            ).frames
+            return _decode(request, pipe, latents, watch, take)
     finally:
         pipe.vae.clear_cache()
-    return to_bytes(frames.permute(0, 2, 3, 1), request.spec.dtype)
+
+
+def _decode(
+    request: ClipRequest, pipe: DiffusionPipeline, latents: Tensor, watch: Watch, take: Take
+) -> NDArray[np.uint8]:
+    import numpy as np
+
+    from gpu import decode
+
+    clip = np.empty((request.frames, request.height, request.width, 3), np.uint8)
+    spec, first = request.spec, 0
+    for frames in decode.frames(
+        pipe,
+        latents,
+        spec.dtype,
+        compiled=spec.fit.compile,
+        before_group=watch.before_decoding,
+    ):
+        take(first, frames)
+        clip[first : first + len(frames)] = frames
+        first += len(frames)
+    return clip
 
 
 def _beginning(request: ClipRequest, pipe: DiffusionPipeline) -> dict[str, Any]:
@@ -104,11 +148,13 @@ def _beginning(request: ClipRequest, pipe: DiffusionPipeline) -> dict[str, Any]:
     from PIL import Image
 
     from gpu.turbo.rcm import RCMScheduler
+    from gpu.turbo.wan_still import encode_stills
 
     given: dict[str, Any] = {}
     if request.image is not None:
         size = request.width, request.height
         given["image"] = request.image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        encode_stills(pipe.vae)
     if isinstance(pipe.scheduler, RCMScheduler):
         long = (request.frames - 1) // pipe.vae_scale_factor_temporal + 1
         sides = (side // pipe.vae_scale_factor_spatial for side in (request.height, request.width))

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,12 @@ from gpu.checkpoint import assemble
 from gpu.checkpoint.assemble import Files
 from gpu.device import GB, use_allowed_cores
 from gpu.fit import ROOMY, Fallback, Fit
+from gpu.parking import Parking
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
+
+    from gpu.embeddings import Embeddings
 
 BYTES = {"bfloat16": 2, "float32": 4}
 
@@ -72,16 +76,21 @@ class Stats:
     waits: int = 0
     """Leases that waited for another thread's load."""
     evictions: int = 0
+    returns: int = 0
+    """Leases for which parked weights came back onto the card."""
     seconds: float = 0.0
     """Spent loading."""
     bytes: int = 0
     """Held now."""
+    parked: int = 0
+    """Bytes of main memory kept for weights that are put out."""
 
 
 @dataclass(slots=True)
 class _Loaded:
     """Live weights, or the promise of them while one thread loads."""
 
+    spec: WeightsSpec
     pipe: Future[DiffusionPipeline] = field(default_factory=Future)
     turn: threading.Lock = field(default_factory=threading.Lock)
     """A pipeline keeps its step and its frame caches on itself: one piece of work at a time."""
@@ -99,12 +108,14 @@ def import_libraries(pipeline: str) -> None:
 
 def load(spec: WeightsSpec) -> DiffusionPipeline:
     """Return the pipeline of `spec`, loaded from its folder or files, and fitted."""
+    from gpu.checkpoint import whole
+
     use_allowed_cores()
     place = spec.device if spec.fit.offload == "none" else "cpu"
     if spec.files:
         pipe = assemble.load(spec.folder, spec.files, spec.pipeline, dtype=spec.dtype, device=place)
     else:
-        pipe = folder.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=place)
+        pipe = whole.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=place)
     fits.apply(pipe, spec.fit, spec.device)
     return pipe
 
@@ -128,6 +139,7 @@ class Weights:
             first; leased ones never are, so that a model larger than the budget still runs.
         load: makes the live pipeline of a spec.
         weigh: says what it will take, in bytes, before it is made.
+        parking: where weights put out of a card wait.
     """
 
     def __init__(
@@ -136,14 +148,23 @@ class Weights:
         *,
         load: Callable[[WeightsSpec], DiffusionPipeline] = load,
         weigh: Callable[[WeightsSpec], int] = weigh,
+        parking: Parking | None = None,
     ) -> None:
         self.budget = budget_gb * GB
         self._load, self._weigh = load, weigh
+        self._parking = parking or Parking()
         self._lock = threading.Lock()
         self._held: OrderedDict[Key, _Loaded] = OrderedDict()
         self._stats = Stats()
         self.learned: dict[tuple[Key, tuple[int, ...]], Fallback] = {}
         """What ran, by weights and shape, where memory had run out: see `gpu.fit.fitted`."""
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Prompts that have been encoded."""
+        from gpu.embeddings import Embeddings
+
+        return Embeddings()
 
     @contextlib.contextmanager
     def lease(self, spec: WeightsSpec) -> Iterator[DiffusionPipeline]:
@@ -168,16 +189,17 @@ class Weights:
                 pass
 
     def release_all(self) -> int:
-        """Drop all weights that are not leased; returns the bytes set free."""
+        """Drop all weights that are not leased, and parked ones; returns the bytes freed."""
         with self._lock:
             before = self._bytes()
-            self._drop(until=0.0)
+            self._parking.clear()
+            self._drop(until=0.0, park=False)
             return before - self._bytes()
 
     def stats(self) -> Stats:
         """Return what the cache did so far and holds now."""
         with self._lock:
-            return replace(self._stats, bytes=self._bytes())
+            return replace(self._stats, bytes=self._bytes(), parked=self._parking.bytes)
 
     def _take(self, spec: WeightsSpec) -> _Loaded:
         """Count a lease of `spec`, loading it in this thread if no other has begun to."""
@@ -185,7 +207,7 @@ class Weights:
             loaded = self._held.get(spec.key)
             first = loaded is None
             if loaded is None:
-                loaded = self._held[spec.key] = _Loaded()
+                loaded = self._held[spec.key] = _Loaded(spec)
             loaded.leases += 1
             self._held.move_to_end(spec.key)
             if not first:
@@ -201,15 +223,22 @@ class Weights:
                 loaded.bytes = self._weigh(spec)
                 with self._lock:
                     self._drop(until=self.budget)
-                pipe = self._load(spec)
+                parked = self._return(spec)
+                pipe = parked or self._load(spec)
         except BaseException as error:
             with self._lock:
                 del self._held[spec.key]
             loaded.pipe.set_exception(error)
             return
         with self._lock:
-            self._count(loads=1, seconds=time.perf_counter() - started)
+            took = time.perf_counter() - started
+            self._count(loads=not parked, returns=bool(parked), seconds=took)
         loaded.pipe.set_result(pipe)
+
+    def _return(self, spec: WeightsSpec) -> DiffusionPipeline | None:
+        """Bring back the weights of `spec` where they are parked."""
+        with self._lock:
+            return self._parking.take(spec)
 
     def _give(self, loaded: _Loaded) -> None:
         with self._lock:
@@ -218,15 +247,17 @@ class Weights:
             if loaded is not newest:
                 self._drop(until=self.budget)
 
-    def _drop(self, until: float) -> None:
-        """Drop idle weights, least recently used first, until `until` bytes are held."""
-        idle = [key for key, loaded in self._held.items() if not loaded.leases]
-        for key in idle:
+    def _drop(self, until: float, *, park: bool = True) -> None:
+        """Put out idle weights, least recently used first, until `until` bytes are held."""
+        idle = [loaded for loaded in self._held.values() if not loaded.leases]
+        for loaded in idle:
             if self._bytes() <= until:
                 break
-            del self._held[key]
+            del self._held[loaded.spec.key]
             self._count(evictions=1)
-            _return_memory(key[-1])
+            if park:
+                self._parking.put(loaded.spec, loaded.pipe.result())
+            _return_memory(loaded.spec.device)
 
     def _bytes(self) -> int:
         return sum(loaded.bytes for loaded in self._held.values())

@@ -6,54 +6,94 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from benchmarks import fit
-from benchmarks.fit import Ran, children, figures, measure, profile_for, show
+from benchmarks.fit import Case, Ran, figures, measure, profile_for, rows, show
 from configs.home import Home
 from configs.library import Library
+
+
+@pytest.fixture
+def library(tmp_path):
+    return Library.open(Home(tmp_path))
+
+
+def tiny(model, library):
+    return Case.of(model, library, steps=2, tiny=True)
 
 
 @pytest.mark.parametrize(
     ("cap", "profile"), [(12, "12gb"), (16, "12gb"), (24, "24gb"), (40, "40gb"), (80, "80gb")]
 )
-def test_a_cap_takes_the_profile_of_a_card_of_its_size(tmp_path, cap, profile):
+def test_a_cap_takes_the_profile_of_a_card_of_its_size(library, cap, profile):
     """16 GB cards run the profile of 12."""
-    assert profile_for(cap, Library.open(Home(tmp_path))) == profile
+    assert profile_for(cap, library) == profile
 
 
 @pytest.mark.slow
-def test_a_picture_is_drawn_as_the_profile_says():
+def test_a_picture_is_drawn_as_the_profile_says(library):
     """Twelve gigabytes: layer by layer, tiled; time of every step and the peak are told."""
-    ran = measure(12, "z-image-turbo", steps=3, tiny=True)
+    ran = measure([12], tiny("z-image-turbo", library), library)
     assert ran.error == ""
     assert (ran.profile, ran.fit) == ("12gb", "offload group, attention native, vae tiled")
     assert 0 < ran.step < ran.seconds
     assert ran.peak > 0.1
-    assert "12 GB  12gb  z-image-turbo" in show(ran)
+    assert show(ran).startswith("12 GB          12gb  z-image-turbo")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["wan2.2-ti2v-5b", "wan2.2-i2v-a14b"])
-def test_a_clip_is_made_of_every_architecture(model):
-    """One transformer, or two experts of which each has its steps."""
-    ran = measure(24, model, steps=3, tiny=True)
+@pytest.mark.parametrize(
+    "model", ["wan2.1-t2v-1.3b", "wan2.2-ti2v-5b", "wan2.2-i2v-a14b", "wan2.2-i2v-a14b-comfyui"]
+)
+def test_a_clip_is_made_of_every_architecture(model, library):
+    """From words or a picture; one transformer, or two experts, also with fp8 weights."""
+    ran = measure([24], tiny(model, library), library)
     assert ran.error == ""
-    assert ran.fit.startswith("offload model")
+    assert ran.fit.startswith("offload model" if "2.2" in model else "offload none")
     assert ran.shape == "64x64x5"
 
 
-def test_what_does_not_run_is_a_row_too(monkeypatch):
-    """A process that dies says so in its row, and the others go on."""
-    monkeypatch.setattr(fit.sys, "executable", "/bin/false")
-    (ran,) = children([12], ["z-image-turbo"], [])
-    assert ran.error == "ended with 1: no word"
-    assert "does not run: ended with 1" in show(ran)
+def test_caps_that_fit_a_model_alike_are_run_once(library, monkeypatch):
+    """12 and 16 GB take one profile; 24 and 40 keep the picture model whole."""
+    monkeypatch.setattr(fit, "measure", lambda caps, *_: Ran(tuple(caps), "", "", "", ""))
+    case = tiny("z-image-turbo", library)
+    assert [ran.caps for ran in rows([12, 16, 24, 40], case, library)] == [(12, 16), (24, 40)]
+
+
+def test_where_memory_ran_out_the_next_cap_is_tried(library, monkeypatch):
+    """It may do better."""
+    monkeypatch.setattr(
+        fit,
+        "measure",
+        lambda caps, *_: Ran(tuple(caps), "", "", "", "a -> b" if caps[0] == 12 else "b"),
+    )
+    case = tiny("z-image-turbo", library)
+    assert [ran.caps for ran in rows([12, 16], case, library)] == [(12,), (16,)]
+
+
+def test_what_does_not_run_is_a_row_too(library, monkeypatch):
+    """It says why, and the others go on."""
+
+    def broken(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory\nand much more")
+
+    monkeypatch.setattr(fit, "_work", broken)
+    ran = measure([12], tiny("z-image-turbo", library), library)
+    assert ran.error == "CUDA out of memory"
+    assert "does not run: CUDA out of memory" in show(ran)
 
 
 def test_rows_become_figures():
-    """Seconds a step and the peak, with what ran as a note."""
-    step, peak = figures([Ran(12, "12gb", "m", "64x64", "offload group", step=0.5, peak=9.1)])
-    assert (step.value, step.unit, peak.value, peak.unit) == (0.5, "s", 9.1, "GB")
+    """Seconds a step, of all, and the peak, with what ran as a note."""
+    ran = Ran((12, 16), "12gb", "m", "64x64", "offload group", step=0.5, seconds=2, peak=9.1)
+    step, told, peak = figures(ran)
+    assert step.metric == "m 64x64 under 12, 16 GB: a step"
+    assert [(one.value, one.unit) for one in (step, told, peak)] == [
+        (0.5, "s"),
+        (2, "s"),
+        (9.1, "GB"),
+    ]
     assert "offload group" in step.note
 
 

@@ -19,6 +19,7 @@ from configs.home import Home
 from configs.library import Library
 from configs.model import PIPELINES, Files, Model
 from gpu import folder as hub
+from gpu.checkpoint import whole
 from gpu.checkpoint.assemble import ARCHITECTURES, check, deciding
 from gpu.checkpoint.assemble import Files as Given
 from gpu.weights import Weights, WeightsSpec, weigh
@@ -109,7 +110,7 @@ def test_comfyuis_files_draw_what_the_hubs_folder_draws(spec, configs, own, tmp_
     """Through the cache of weights, with configs and prompt template that ship."""
     with hub.quiet():
         hub_folder(configs, own, tmp_path / "hub")
-    theirs = hub.load(tmp_path / "hub", "ZImagePipeline", dtype="float32", device="cpu")
+    theirs = whole.load(tmp_path / "hub", "ZImagePipeline", dtype="float32", device="cpu")
     expected = draw(theirs)
     with Weights(1).lease(spec) as pipe:
         assert np.abs(draw(pipe) - expected).max() < 1e-3  # float32 sums differ with alignment

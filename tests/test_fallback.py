@@ -13,8 +13,8 @@ import torch
 from catalogs.store import Store
 from configs.library import Library
 from flows.plan import prepare
-from gpu import folder
 from gpu import weights as cache
+from gpu.checkpoint import whole
 from gpu.fit import Fit, apply, fitted
 from gpu.weights import Weights
 from tests.campaigns import bytes_of, home_with, run_plainly
@@ -147,7 +147,7 @@ def test_a_full_card_is_no_broken_file(mini_picture, monkeypatch):
 
     monkeypatch.setattr(diffusers.ZImagePipeline, "from_pretrained", full)
     with pytest.raises(torch.OutOfMemoryError):
-        folder.load(mini_picture.folder, "ZImagePipeline", dtype="bfloat16", device="cpu")
+        whole.load(mini_picture.folder, "ZImagePipeline", dtype="bfloat16", device="cpu")
 
 
 def test_a_load_that_runs_out_of_memory_falls_back_too(mini_picture):

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from configs.errors import BadFile
-from gpu.folder import check, load
+from gpu.checkpoint.whole import load
+from gpu.folder import check
 
 CLIP = "WanImageToVideoPipeline"
 
@@ -138,7 +139,9 @@ def test_whole_files_that_do_not_fit_together(folder):
     """A file of the right length with the wrong tensors is one clear error, too."""
     edit(folder / "vae" / "config.json", base_dim=8)
     check(folder, CLIP)
-    with pytest.raises(BadFile, match=f"cannot be loaded as {CLIP}: "):
+    with pytest.raises(
+        BadFile, match=r"vae/diffusion_pytorch_model.safetensors: does not fit AutoencoderKLWan"
+    ):
         load(folder, CLIP, dtype="float32", device="cpu")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -47,8 +47,9 @@ class Network:
             device: where the weights go.
             keep_packed: leave weights of 8 bits or fewer so, and widen them at each use.
         """
-        for source, pieces in itertools.groupby(self.pieces, key=lambda piece: piece.source):
-            whole = self.file.read(source, device)
+        groups = [list(some) for _, some in groupby(self.pieces, key=lambda piece: piece.source)]
+        sources = self.file.read_all([pieces[0].source for pieces in groups], device)
+        for pieces, whole in zip(groups, sources, strict=True):
             for piece in pieces:
                 scale = self.file.read(piece.scale, device) if piece.scale else None
                 rows = len(whole) // piece.parts if piece.parts > 1 else 0
@@ -63,15 +64,10 @@ class Network:
         return whole_module
 
     def kept(self, piece: Piece, keep_packed: bool = False) -> bool:
-        """Whether a weight stays packed: only that of a linear layer in a repeated block may."""
-        steps = piece.target.split(".")
-        layer = self.module.get_submodule(".".join(steps[:-1]))
-        return (
-            (piece.tiled or (keep_packed and piece.packed))
-            and isinstance(layer, nn.Linear)
-            and any(step.isdigit() for step in steps[:3])
-            and not set(steps) & set(NARROW)
-        )
+        """Whether a weight stays packed."""
+        place, _, _ = piece.target.rpartition(".")
+        wanted = piece.tiled or (keep_packed and piece.packed)
+        return wanted and may_stay_packed(place, self.module.get_submodule(place))
 
     def _keep(
         self, piece: Piece, part: torch.Tensor, scale: torch.Tensor | None, dtype: torch.dtype
@@ -157,6 +153,13 @@ def blank(library: str, class_name: str, config: Mapping[str, Any]) -> nn.Module
             kind = getattr(transformers, class_name)
             module = kind(kind.config_class(**config))
     return module
+
+
+def may_stay_packed(name: str, layer: nn.Module) -> bool:
+    """Whether a layer's weight may: only that of a linear layer in a repeated block."""
+    steps = name.split(".")
+    repeated = any(step.isdigit() for step in steps[:3])
+    return isinstance(layer, nn.Linear) and repeated and not set(steps) & set(NARROW)
 
 
 def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
