@@ -21,6 +21,13 @@ Colour = Annotated[str, StringConstraints(pattern=COLOUR)]
 Day = Annotated[dt.date, Field(ge=dt.date(1901, 1, 1), le=dt.date(2098, 12, 31))]
 """Festivals are tabulated from 1901 to 2099, and a calendar runs a year at most."""
 
+REASON = r"^[^\x00-\x1f\x7f]{4,400}$"
+Reason = Annotated[str, StringConstraints(pattern=REASON)]
+"""Why a rule is set aside: kept in the catalog."""
+
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
+
 AxisValue = str | int | float | bool
 
 
@@ -67,6 +74,9 @@ class Brand(Declaration):
     """The company behind the brand, named in every file; left out: the brand's own name."""
     rights: Plain | Literal[""] = ""
     """For the metadata, e.g. `© 2026 Lumière`."""
+    allow: dict[Annotated[str, Field(min_length=1, max_length=40)], Reason] = {}
+    """Phrases that advertising law would refuse and that may stand, each with its reason:
+    `{国家级非遗: certificate IX-31}`."""
     signing: Signing | None = None
     """Left out: files bear metadata, but no signature that proves it."""
 
@@ -139,6 +149,9 @@ class Campaign(Declaration):
     prompt: Prompt = Prompt()
     deliveries: Annotated[tuple[Slug, ...], Field(min_length=1)]
     """Rows of deliveries.yaml: the platforms to deliver to."""
+    publish: dict[Slug, Clock] = {}
+    """When each delivery goes out on its shot's day, `{douyin: "18:30"}`, in the calendar's
+    timezone: for the manifest and calendar of `keyreel package`."""
     settings: dict[str, Json] = {}
     """Settings for all shots, nested or dotted: `{animate.motion: orbit-left}`."""
     overrides: tuple[Override, ...] = ()

@@ -11,8 +11,10 @@ import zoneinfo
 from collections.abc import Collection, Iterable, Iterator, Set
 from itertools import islice
 
+from configs.advertising import find
 from configs.campaign import AxisValue, Campaign
 from configs.errors import BadField, BadInput
+from configs.labels import Market
 from configs.layers import KINDS, Reader, kinds
 from configs.library import Library
 from configs.marks import Marks, Place
@@ -48,15 +50,46 @@ def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadFi
     for index, name in enumerate(campaign.deliveries):
         if name not in library.deliveries:
             yield marks.bad(("deliveries", index), unknown("delivery", name, library.deliveries))
+    for name in campaign.publish:
+        if name not in campaign.deliveries:
+            message = unknown("delivery of this campaign", name, campaign.deliveries)
+            yield marks.bad(("publish", name), message, key=True)
     yield from _twice(campaign.deliveries, marks, ("deliveries",))
     yield from _twice([product.id for product in campaign.products], marks, ("products",), "id")
     yield from _templates(campaign, marks, library)
+    yield from _forbidden(campaign, marks, library)
     zone = campaign.calendar.timezone
     try:
         zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         hint = nearest(zone, zoneinfo.available_timezones()) or "; write one like Asia/Shanghai"
         yield marks.bad(("calendar", "timezone"), f"no time zone {short(zone)}{hint}")
+
+
+def _forbidden(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadField]:
+    """Hold names that captions and titles repeat against advertising law."""
+    markets = markets_of(campaign, library)
+    for place, text, names in _named(campaign):
+        for found in find(text, markets=markets, names=names, allowed=campaign.brand.allow):
+            if not found.reason:
+                yield marks.bad(place, str(found))
+
+
+def _named(campaign: Campaign) -> Iterator[tuple[Place, str, Collection[str]]]:
+    """Yield each name's place, its text, and the names of the products that it is about."""
+    products = [(product.name.zh, product.name.en) for product in campaign.products]
+    everything = [name for names in products for name in names]
+    yield ("brand", "name"), campaign.brand.name, everything
+    for index, word in enumerate(campaign.brand.words):
+        yield ("brand", "words", index), word, everything
+    for index, names in enumerate(products):
+        yield ("products", index, "name"), "\n".join(dict.fromkeys(names)), names
+
+
+def markets_of(campaign: Campaign, library: Library) -> set[Market]:
+    """Return where a campaign is seen."""
+    known = [library.deliveries[name] for name in campaign.deliveries if name in library.deliveries]
+    return {*campaign.brand.markets, *(market for one in known for market in one.markets)}
 
 
 def _templates(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadField]:

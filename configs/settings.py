@@ -11,6 +11,7 @@ from pydantic import Field
 
 from configs.attached import SoundFile
 from configs.base import Declaration, Fraction
+from configs.caption import Caption
 from configs.labels import Label, Sign
 from configs.lora import Loras
 from configs.title import Title
@@ -144,3 +145,4 @@ class Settings(Declaration):
     sign: Sign = Sign()
     sound: Sound = Sound()
     export: Export = Export()
+    caption: Caption = Caption()

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from configs.base import SLUG, Declaration, Json
-from configs.campaign import COLOUR, LOCALE
+from configs.campaign import CLOCK, COLOUR, LOCALE, REASON
 from configs.errors import BadField
 from configs.lora import LORA_FILE
 from configs.marks import Marks, Part, Place
@@ -32,6 +32,8 @@ _PATTERNS = {
     LOCALE: "language and territory, `zh_CN`",
     FOLDER: "a folder inside models/, letters, digits, `.`, `_` and `-`",
     COLOUR: "`#RRGGBB` or a colour's name",
+    REASON: "a reason of 4 to 400 characters, on one line",
+    CLOCK: 'a time of day in quotes, "18:30"',
     LORA_FILE: "a .safetensors file inside models/loras/",
 }
 _WANTED = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby
 
+from configs.advertising import find
 from configs.base import Json
+from configs.check import markets_of
 from configs.errors import BadPlan
 from flows.facts import Resolved
 from flows.shots import Shot
@@ -43,7 +45,7 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
     settings, models = resolved.settings(shot), resolved.library.models
     source = resolved.loaded.source
     try:
-        return expand_shot(
+        expanded = expand_shot(
             campaign=resolved.campaign,
             product=shot.product,
             day=shot.day,
@@ -60,12 +62,28 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
             counters=resolved.counters,
             where=lambda *path: source.where(path),
         )
+        _lint_text(resolved, shot, expanded.intent.text)
+        return expanded
     except BadPlan as error:
         if ".yaml:" in str(error):
             raise
         product = resolved.campaign.products.index(shot.product)
         place = source.where(("products", product))
         raise BadPlan(f"{place}: {shot.id}: {error}") from None
+
+
+def _lint_text(resolved: Resolved, shot: Shot, text: str) -> None:
+    """Refuse words in the picture that are against the advertising law of a market."""
+    campaign, name = resolved.campaign, shot.product.name
+    for found in find(
+        text,
+        markets=markets_of(campaign, resolved.library),
+        names=(name.zh, name.en),
+        allowed=campaign.brand.allow,
+    ):
+        if not found.reason:
+            place = resolved.loaded.source.where(("prompt", "text"))
+            raise BadPlan(f"{place}: {shot.id}: prompt.text: {found}")
 
 
 def _template_words(expanded: Expanded) -> str:
