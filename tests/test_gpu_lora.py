@@ -52,11 +52,10 @@ def test_every_key_style_is_weight_times_alpha_over_rank_times_ba(style, pipe, t
     ],
 )  # fmt: skip
 def test_diffusers_own_loader_draws_the_same(style, pipe, tmp_path):
-    """Where PEFT is installed: the same file as `load_lora_weights` reads it (0.42.1).
+    """The same file as `load_lora_weights` reads it (0.42.1).
 
     It refuses the other styles of these files, or leaves out layers of theirs without an error.
     """
-    pytest.importorskip("peft")
     made = pipe(style)
     write(tmp_path / "a.safetensors", style, made.transformer)
     theirs = copy.deepcopy(made.transformer)
