@@ -15,6 +15,7 @@ from typing import NamedTuple
 from catalogs.node import Address, Node
 from configs.base import Json
 from configs.campaign import Campaign
+from configs.errors import BadPlan
 from configs.home import Home
 from flows.estimate import Row, State, rows
 from flows.facts import Facts, Resolved
@@ -23,7 +24,7 @@ from flows.prompts import Prompts, shot_json, write_prompts
 from flows.reasons import reason
 from flows.resolve import resolve
 from flows.shots import Shot
-from flows.wiring import wire
+from flows.wiring import Step, wire
 from tasks.stages import STAGES
 
 
@@ -144,6 +145,7 @@ def plan(resolved: Resolved) -> Plan:
         BadPlan: where the pipeline is miswired, or a shot cannot be made as asked.
     """
     steps = wire(resolved.pipeline, resolved.pipeline_marks, STAGES)
+    _check_titles(resolved, steps)
     with _uncollected():
         prompts = write_prompts(resolved)
         nodes, places = unroll(resolved, steps, prompts)
@@ -163,6 +165,19 @@ def plan(resolved: Resolved) -> Plan:
             resolved.facts.costs,
         ),
     )
+
+
+def _check_titles(resolved: Resolved, steps: tuple[Step, ...]) -> None:
+    """Refuse words for which the pipeline has no stage: they would be left out in silence."""
+    if any(step.stage.id == "title" for step in steps):
+        return
+    for shot in resolved.shots:
+        if resolved.settings(shot).title.asked:
+            place = resolved.loaded.source.where(("pipeline",))
+            raise BadPlan(
+                f"{place}: pipeline: {resolved.campaign.pipeline} has no stage `title`, and "
+                f"{shot.id} has words to set; add the stage, or delete the title's settings"
+            )
 
 
 def _states(nodes: Mapping[str, Node], facts: Facts) -> tuple[dict[str, State], dict[str, str]]:

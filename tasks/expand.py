@@ -122,7 +122,9 @@ def expand_shot(
         seed=seed,
         language=campaign.prompt.language,
     )
-    teller = Teller(campaign, product, day, template, names, settings.animate.motion, where)
+    typeset = settings.title.source == "prompt-text"
+    move = settings.animate.motion
+    teller = Teller(campaign, product, day, template, names, move, where, typeset)
     for turn in range(_TRIES):
         intent = teller.intent(rank + _JUMP * turn)
         picture = dialects.picture(intent, product, picture_model, vocabulary, turn)
@@ -143,7 +145,7 @@ def expand_shot(
 def _notes(intent: Intent, product: Product, model: Model) -> Iterator[str]:
     if product.image is not None:
         yield "an own photo: no picture is drawn"
-    elif model.dialect == "mini" and intent.text:
+    elif model.dialect == "mini" and intent.lettering:
         yield "the small model draws no lettering: prompt.text is left out"
 
 

@@ -46,6 +46,8 @@ class Teller:
     move: str
     """The setting `animate.motion`."""
     where: Where
+    typeset: bool = False
+    """`prompt.text` is set as a title, so no model is asked to draw it."""
 
     def intent(self, rank: int) -> Intent:
         """Return what the shot is to show with its decks cut at `rank`.
@@ -71,7 +73,7 @@ class Teller:
             **{part: self._said(part, card, names) for part, card in dealt.items()},
             move=move if self.move == "auto" else cast("Move", self.move),
             text=text,
-            lettering=text and self._lettering(text),
+            lettering="" if self.typeset or not text else self._lettering(text),
             festival=festival.name.say(language) if festival else "",
             additions=self.additions,
             words=words,

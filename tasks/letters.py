@@ -74,6 +74,11 @@ class Letters:
 
     def _title(self) -> list[Item]:
         if self.settings.source == "prompt-text":
+            if self.cell.campaign.prompt.text is None:
+                raise BadPlan(
+                    f"{self.cell.shot}: title.source: prompt-text sets prompt.text, and there is "
+                    "none; write it, or delete title.source and write title.text"
+                )
             return self._items("title.source", [self.cell.texts.get("text", "")], "title", 1.0)
         texts = self._said(self.settings.text, "title.text")
         return self._items("title.text", texts, "title", 1.0)

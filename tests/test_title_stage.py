@@ -207,9 +207,14 @@ def test_captions_come_from_files_in_both_languages(desk):
 
 def test_the_poster_text_is_the_title_where_that_is_chosen():
     """`prompt.text` is set as it is written."""
-    made = title.decide(cell_for(still(), {"source": "prompt-text"}, text="春日限定"))
-    assert said(made) == ["春日限定"]
-    assert title.decide(cell_for(still(), {"source": "prompt-text"})) is None
+    cell = cell_for(still(), {"source": "prompt-text"}, text="春日限定")
+    with pytest.raises(
+        BadPlan, match=r"title\.source: prompt-text sets prompt\.text, and there is n"
+    ):
+        title.decide(cell)
+    poster = cell.campaign.model_copy(update={"prompt": Prompt(text="{{ campaign.title }}")})
+    assert said(title.decide(replace(cell, campaign=poster))) == ["春日限定"]
+    assert title.decide(replace(cell, campaign=poster, texts={"text": ""})) is None
 
 
 @pytest.mark.parametrize("level", [0, 60, 110, 128, 150, 190, 255])
