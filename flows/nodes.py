@@ -18,6 +18,7 @@ from configs.model import Model
 from configs.sandbox import holds
 from configs.settings import Settings
 from flows.facts import Resolved
+from flows.places import place
 from flows.prompts import Prompts
 from flows.shots import Shot
 from flows.wiring import PRODUCT, Source, Step
@@ -126,7 +127,7 @@ class _Walk:
             return None
         focus = self.shot.product.focus
         point = (focus.x, focus.y) if focus else None
-        return found.file, Photo(found.width, found.height, point)
+        return found.file, Photo(found.width, found.height, point, own=True)
 
     def deliver(self) -> None:
         for name, delivery in self.loom.deliveries.items():
@@ -210,13 +211,10 @@ class _Walk:
         return _Made(node.key, decision.gives, texts)
 
     def set_at(self, step: Step, message: str) -> str:
-        """Return FILE:LINE of the setting that a stage complains of, else of the stage."""
-        for field in type(getattr(self.settings, step.stage.id)).model_fields:
-            if f"{step.stage.id}.{field}:" in message:
-                path = f"{step.id}.{field}"
-                *_, (_, where, _) = self.loom.resolved.layers.explain(self.shot.axes, path)
-                return where
-        return step.place
+        """Return FILE:LINE of what a stage complains of, else of the stage itself."""
+        ids = {each.stage.id: each.id for each in self.loom.steps.values()}
+        ids[step.stage.id] = step.id
+        return place(message, self.loom.resolved, self.shot.axes, ids) or step.place
 
     def keep(self, node: Node) -> None:
         """Add a node, unless one of another address is the same work."""

@@ -101,8 +101,8 @@ def _ceiling(cell: Cell, delivery: Delivery, plays: Pace) -> int | None:
     bits = ceiling(delivery, plays.seconds)
     if bits and bits < LEAST_BITS * delivery.width * delivery.height * plays.fps:
         raise BadPlan(
-            f"{cell.shot}: {plays.seconds:.1f} s within {cell.delivery_id}'s limit of bytes leave "
-            f"{bits / 1e6:.2f} Mbit/s for {delivery.width}x{delivery.height}; lower animate.seconds"
+            f"{cell.shot}: {cell.delivery_id}.max_bytes: {plays.seconds:.1f} s of them leave "
+            f"{bits / 1e6:.2f} Mbit/s for {delivery.width}x{delivery.height}: lower animate.seconds"
         )
     return bits
 

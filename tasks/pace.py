@@ -70,19 +70,20 @@ def _passes(cell: Cell, clip: Photo) -> int:
     seconds = clip.frames / clip.fps
     if delivery.max_seconds is not None and seconds > delivery.max_seconds:
         raise BadPlan(
-            f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes at most "
-            f"{delivery.max_seconds:g} s: lower animate.seconds"
+            f"{cell.shot}: the clip lasts {seconds:.1f} s, and {cell.delivery_id}.max_seconds is "
+            f"{delivery.max_seconds:g}: lower animate.seconds"
         )
     if seconds >= delivery.min_seconds:
         return 1
-    passes = math.ceil((delivery.min_seconds * clip.fps - 1) / max(1, clip.frames - 1))
+    steps = clip.frames - 1  # a single frame has no way forth
+    passes = math.ceil((delivery.min_seconds * clip.fps - 1) / steps) if steps else math.inf
     if passes > MOST_PASSES:
         raise BadPlan(
-            f"{cell.shot}: the clip lasts {seconds:.1f} s and {cell.delivery_id} takes no less "
-            f"than {delivery.min_seconds:g} s, even played {MOST_PASSES} times: "
+            f"{cell.shot}: the clip lasts {seconds:.1f} s, and {cell.delivery_id}.min_seconds is "
+            f"{delivery.min_seconds:g}, too many even if it is played {MOST_PASSES} times: "
             f"raise animate.seconds"
         )
-    return passes
+    return int(passes)
 
 
 def _rate(cell: Cell, takes: Rate, own: float) -> tuple[float, bool]:

@@ -86,7 +86,9 @@ class TestDecide:
 
     def test_a_clip_too_long_is_a_plan_error(self):
         """The message says both lengths and what to change."""
-        with pytest.raises(BadPlan, match=r"lasts 1\.1 s .* at most 1 s: lower animate\.seconds"):
+        with pytest.raises(
+            BadPlan, match=r"lasts 1\.1 s, and test\.max_seconds is 1: lower animate\.s"
+        ):
             decide(delivery(108, 192, max_seconds=1))
 
     def test_a_short_clip_is_played_forth_and_back(self):
@@ -99,7 +101,7 @@ class TestDecide:
 
     def test_a_clip_far_too_short_is_a_plan_error(self):
         """More than four passes are not made."""
-        with pytest.raises(BadPlan, match=r"lasts 1\.1 s .* no less than 15 s"):
+        with pytest.raises(BadPlan, match=r"lasts 1\.1 s, and test\.min_seconds is 15"):
             decide(delivery(108, 192, min_seconds=15))
 
     def test_a_single_frame_is_never_long_enough_by_repeating(self):
@@ -339,7 +341,6 @@ class TestClips:
         node = node_for(desk, target, master, overlay=overlay, photo=photo)
         (made,) = desk.make(export.STAGE, node)
         assert made.drafts["delivery"].frames == 3
-
 
     def test_a_noisy_clip_keeps_to_the_bits_the_platform_takes(self, desk):
         """At a quality that would take ten times as much, the encoder is held below the limit."""
