@@ -39,13 +39,14 @@ class Caption(Wording):
             delivery: its id.
             language: the prompt's.
         """
-        both = (self.platforms.get(delivery, self), self)
-        said = {
-            name: next((value for one in both if (value := getattr(one, name)) is not None), None)
+        own = self.platforms.get(delivery, Wording())
+        given = {
+            name: getattr(self, name) if getattr(own, name) is None else getattr(own, name)
             for name in Wording.model_fields
         }
-        asked = said["language"] or "prompt"
-        return Wording.model_construct(**said), language if asked == "prompt" else asked
+        wording = Wording.model_construct(**given)
+        asked = wording.language or "prompt"
+        return wording, language if asked == "prompt" else asked
 
 
 class Length(Declaration):
