@@ -14,8 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks.figures import Figure, at_most
 
@@ -24,12 +22,9 @@ FASTER = {"attention": "_native_cudnn", "compile": True}
 """Of the profile of 80 GB; a processor has no cuDNN."""
 
 
-def figures(pipe: Any, side: int) -> Iterator[Figure]:  # noqa: ANN401  (a pipeline of diffusers)
-    """Save `pipe`, and yield what its second new process took, in all and by stage."""
-    with TemporaryDirectory() as folder:
-        pipe.save_pretrained(folder)
-        runs = [_process(Path(folder), side) for _ in range(2)]
-    first, second = runs
+def figures(folder: Path, side: int) -> Iterator[Figure]:
+    """Yield what the second new process took for a picture of a saved model, and by stage."""
+    first, second = (_process(folder, side) for _ in range(2))
     total = second["first picture"]
     stages = ", ".join(f"{name} {at:.1f}" for name, at in second.items())
     note = f"seconds since the start: {stages}; with an empty cache {first['first picture']:.1f}"

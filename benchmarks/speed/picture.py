@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from benchmarks.figures import Figure, at_most
 from benchmarks.random_weights import make
+from benchmarks.speed import cold
 from benchmarks.speed.realistic import realistic, rendered, words_of
 from gpu.checkpoint.assemble import ARCHITECTURES
 from gpu.fit import Fit
@@ -310,6 +313,17 @@ ENCODERS: dict[str, dict[str, Any]] = {
 }
 
 
+def first(bench: Bench) -> Iterator[Figure]:
+    """Yield how long a new process takes to its first picture."""
+    weights = bench.weights()
+    with TemporaryDirectory() as folder:
+        with weights.lease(bench.spec(PLAIN)) as pipe:
+            pipe.save_pretrained(folder)
+        del pipe
+        weights.release_all()
+        yield from cold.figures(Path(folder), bench.side)
+
+
 def measure(quick: bool) -> list[Figure]:
     """Return all figures of pictures.
 
@@ -317,11 +331,8 @@ def measure(quick: bool) -> list[Figure]:
         quick: small networks and pictures, on any device.
     """
     place = bench(quick)
+    ways = (("plain diffusers", PLAIN, None), ("bfloat16", FAST, 0.95), ("fp8", FP8, 0.72))
     made: list[Figure] = []
-    for name, fit, bar in (
-        ("plain diffusers", PLAIN, None),
-        ("bfloat16", FAST, 0.95),
-        ("fp8", FP8, 0.72),
-    ):
+    for name, fit, bar in ways:
         made += stages(place, fit, name, bar)
-    return [*made, *errors(place), *files(place.side, place.runs)]
+    return [*made, *errors(place), *files(place.side, place.runs), *first(place)]
