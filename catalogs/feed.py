@@ -23,7 +23,13 @@ log = logging.getLogger(__name__)
 SIZE = 2000
 """Records in one transaction: about 4 MB of JSON."""
 
-OF_RECORDS = ("feed_nodes", "feed_assets", "feed_lineage", "feed_executions")
+OF_RECORDS = (
+    "feed_nodes",
+    "feed_assets",
+    "feed_fingerprints",
+    "feed_lineage",
+    "feed_executions",
+)
 OF_A_RUN = ("feed_runs", "feed_campaigns", "feed_entries", "feed_prompts", "feed_deliveries")
 
 

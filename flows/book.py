@@ -139,9 +139,9 @@ class Book:
     def deliver(self) -> None:
         """Give finished deliveries their names for people, as links to the store's files."""
         with self.store.workspace() as desk:
-            for address, planned in self.plan.places.items():
+            for address, planned in ends(self.plan).items():
                 key = self.really.get(planned, planned)
-                if not address.delivery or not self.store.has(key):
+                if not self.store.has(key):
                     continue
                 record = self.store.record(key)
                 files = delivery_files(self.home, self.run.campaign, address, record)
@@ -237,6 +237,19 @@ def parameters(resolved: Resolved) -> dict[str, Json]:
         "profile": resolved.profile_id,
         "pixels": dict(resolved.facts.pixels),
     }
+
+
+def ends(plan: Plan) -> dict[Address, str]:
+    """Return the key at the last address of each delivery: it alone gives the delivery's files.
+
+    What comes before lacks its label or its signature, and must not go out where these failed.
+    """
+    last = {
+        (address.shot, address.delivery): (address, key)
+        for address, key in plan.places.items()
+        if address.delivery and "delivery" in STAGES[plan.nodes[key].kind].gives
+    }
+    return dict(last.values())
 
 
 def delivered(home: Home, campaign: str, shot: str) -> Path:

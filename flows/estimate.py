@@ -21,6 +21,7 @@ GUESSES: Mapping[str, Cost] = {
     "label": Cost(0.2, 2e4),
     "sound": Cost(0.5, 1e6),
     "export": Cost(2.0, 2e6),
+    "sign": Cost(0.5, 2e6),
 }
 """By kind, until one was recorded: a 5 s export at 1080x1920 on two cores. Models bring their own
 guess in models.yaml."""

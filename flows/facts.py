@@ -54,7 +54,7 @@ class Facts:
     """In the campaign's timezone."""
     seed: int
     logos: Mapping[str, InputFile]
-    """By role: `logo`, `logo_on_dark`."""
+    """The brand's files by role: `logo`, `logo_on_dark`, `certificate`."""
     logo: tuple[int, int] | None
     """Width and height of what can be seen of the brand's logo."""
     photos: Mapping[str, Picture]

@@ -11,7 +11,7 @@ from catalogs.record import Record
 from catalogs.store import Store, in_use
 from configs.errors import BadFile
 from configs.home import Home
-from flows.book import RUNNING, Book, delivery_files
+from flows.book import RUNNING, Book, delivery_files, ends
 from flows.execute import Outcome
 from flows.facts import Resolved
 from flows.plan import Plan, Prepared, prepare
@@ -81,11 +81,9 @@ def _delivered(home: Home, plan: Plan) -> bool:
     """Say whether every delivery has its name for people."""
     store, campaign = Store(home.store), plan.campaign.name
     records: dict[str, Record] = {}
-    for address, key in plan.places.items():
-        if address.delivery:
-            record = records.setdefault(key, store.record(key))
-            files = delivery_files(home, campaign, address, record)
-            for _, asset, target in files:
-                if not target.exists() or not target.samefile(store.asset_path(asset)):
-                    return False
+    for address, key in ends(plan).items():
+        record = records.setdefault(key, store.record(key))
+        for _, asset, target in delivery_files(home, campaign, address, record):
+            if not target.exists() or not target.samefile(store.asset_path(asset)):
+                return False
     return True

@@ -42,6 +42,7 @@ def reason(node: Node, before: Recipe, nodes: Mapping[str, Node]) -> str:
     if before.get("version") != now["version"]:
         changes.append(f"{stage} itself works differently in this version")
     changes += [told for told in values if ARROW not in told]
+    changes = list(dict.fromkeys(changes))  # an input may give two ports
     more = [f"{len(changes) - MOST} more"] if len(changes) > MOST else []
     return ", ".join([*changes[:MOST], *more])
 

@@ -37,6 +37,7 @@ from flows.loras import find_loras
 from flows.prompts import write_prompts
 from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, fit_for, pick_profile, pixels, read_cpu
+from tasks.certificate import read_signer
 from tasks.model import fingerprint, folder_of
 from tasks.photo import size_of
 from tasks.stages import STAGES
@@ -116,7 +117,7 @@ def _facts(
     return Facts(
         today=today,
         seed=campaign.seed or 0,
-        logos=own.logos(),
+        logos=own.logos() | own.certificate(),
         logo=own.logo(),
         photos=own.photos(),
         fingerprints=fingerprints,
@@ -272,6 +273,19 @@ class _Files:
             for role, path in given.items()
             if path
         }
+
+    def certificate(self) -> dict[str, InputFile]:
+        """Return what deliveries are signed with, once it is certain that it can sign."""
+        signing = self.loaded.campaign.brand.signing
+        if signing is None:
+            return {}
+        try:
+            certificate = self.home.inside(signing.certificate)
+            read_signer(certificate, self.home.inside(signing.key), dt.datetime.now(dt.UTC))
+            return {"certificate": InputFile(self.hashes.of(certificate), signing.certificate)}
+        except BadFile as error:
+            place = self.loaded.source.where(("brand", "signing"))
+            raise BadFile(f"{place}: brand.signing: {error}") from None
 
     def logo(self) -> tuple[int, int] | None:
         """Return the size of what can be seen of the logo."""

@@ -41,6 +41,8 @@ class Photo:
     """Of titles: the second at which all of them stand, which covers and stills show."""
     box: tuple[int, int, int, int] | None = None
     """Of an overlay: left, top, right, bottom of what can be seen of it; other layers keep off."""
+    own: bool = False
+    """The user's own picture, as it came: no model had a hand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Cell:
     model: Model | None = None
     """The picture or clip model this stage would use."""
     files: Mapping[str, InputFile] = field(default_factory=dict)
-    """Hashed brand files by role: `logo`, `logo_on_dark`."""
+    """Hashed brand files by role: `logo`, `logo_on_dark`, `certificate`."""
     logo: tuple[int, int] | None = None
     """Width and height of what can be seen of the brand's logo."""
     loras: Mapping[str, InputFile] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tasks import animate, caption, expand, export, keyframe, label, sound, title, watermark
+from tasks import animate, caption, expand, export, keyframe, label, sign, sound, title, watermark
 from tasks.stage import Stage
 
 STAGES: Mapping[str, Stage] = {
@@ -18,6 +18,7 @@ STAGES: Mapping[str, Stage] = {
         title.STAGE,  # words, picture or clip beneath -> a subtitle file
         sound.STAGE,  # music, a voice -> a track as long as the delivery
         export.STAGE,  # clip or picture, overlay -> the platform's file
+        sign.STAGE,  # the platform's file -> the same with metadata and a signature
         caption.STAGE,  # templates -> title, text and hashtags to publish with it
     )
 }

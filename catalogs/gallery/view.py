@@ -142,11 +142,13 @@ def _card(
         for entry in entries
         if entry.state in ("made", "cached")
     ]
+    last = {entry.place.delivery: entry for entry in entries}  # gives the delivery's files
     frames = {
         entry.place.delivery: _frame(entry, record, port, asset, shelf)
         for entry, record in finished
         for port, asset in record.outputs.items()
-        if entry.place.delivery and asset.kind in ("clip", "image")
+        if last[entry.place.delivery] is entry and entry.place.delivery
+        if asset.kind in ("clip", "image")
     }
     moves = not frames or any(frame.kind == "clip" for frame in frames.values())
     face = min(frames.values(), key=_unlike_a_tile, default=None)
