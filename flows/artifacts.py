@@ -15,13 +15,13 @@ from prefect.artifacts import (
 )
 
 from catalogs.record import Run
-from flows.progress import Watch
+from flows.progress import Totals
 
 EVERY_SECONDS = 2.0
 """An update is a request to the server; people do not look more often."""
 
 
-def progress(watch: Watch) -> Callable[[], None]:
+def progress(watch: Totals) -> Callable[[], None]:
     """Create the progress artifact and return what brings it up to date, when due."""
     artifact = cast(
         "UUID",  # the stub also covers callers in an event loop

@@ -30,7 +30,7 @@ from configs.home import Home
 from flows.execute import Outcome, Work, group
 from flows.facts import Resolved
 from flows.plan import Plan
-from flows.progress import Watch
+from flows.progress import Totals
 from tasks.stage import Studio
 from tasks.stages import STAGES
 
@@ -48,7 +48,7 @@ class Book:
     home: Home
     resolved: Resolved
     plan: Plan
-    watch: Watch
+    watch: Totals
     run: Run
     store: Store
     catalog: Catalog
@@ -61,7 +61,7 @@ class Book:
 
     @classmethod
     @contextmanager
-    def open(cls, home: Home, resolved: Resolved, plan: Plan, watch: Watch) -> Iterator[Book]:
+    def open(cls, home: Home, resolved: Resolved, plan: Plan, watch: Totals) -> Iterator[Book]:
         """Begin a run: sweep what a killed one left, and write down what is to be done.
 
         Raises:

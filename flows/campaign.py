@@ -29,7 +29,7 @@ from flows import artifacts
 from flows.book import Book
 from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
-from flows.progress import Watch, current_watch
+from flows.progress import Totals, current_watch
 from flows.signals import stop_on_signals
 from tasks.make import make
 from tasks.stage import Studio
@@ -103,7 +103,7 @@ def campaign(
     return run.id
 
 
-def starter(studio: Studio, run_id: str, watch: Watch) -> Callable[[Work, Done], None]:
+def starter(studio: Studio, run_id: str, watch: Totals) -> Callable[[Work, Done], None]:
     """Return what starts one work as a Prefect task run."""
 
     def start(work: Work, done: Done) -> None:
@@ -133,7 +133,7 @@ def error_of(state: State[int]) -> BaseException | None:
     return result if isinstance(result, BaseException) else KeyreelError(str(state.message))
 
 
-def make_work(name: str, work: Work, studio: Studio, watch: Watch, run_id: str) -> int:
+def make_work(name: str, work: Work, studio: Studio, watch: Totals, run_id: str) -> int:
     """Make the nodes of one shot and stage; return how many."""
     logger = get_run_logger()
     count = 0

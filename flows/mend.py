@@ -15,7 +15,7 @@ from flows.book import RUNNING, Book, delivery_files, ends
 from flows.execute import Outcome
 from flows.facts import Resolved
 from flows.plan import Plan, Prepared, prepare
-from flows.progress import Watch
+from flows.progress import Totals
 
 
 def prepare_whole(
@@ -66,7 +66,7 @@ def catch_up(home: Home, resolved: Resolved, plan: Plan) -> bool:
     dead = not all(map(in_use, home.runs.glob(f"*/{RUNNING}")))
     if _told(resolved, plan) and _delivered(home, plan) and not dead:
         return False
-    with Book.open(home, resolved, plan, Watch()) as book:
+    with Book.open(home, resolved, plan, Totals()) as book:
         book.close(Outcome(), interrupted=False)
     return True
 

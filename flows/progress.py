@@ -35,7 +35,7 @@ class StageView:
 
 
 @dataclass(slots=True)
-class Watch:
+class Totals:
     """The running totals of one run."""
 
     total: Counter[str] = field(default_factory=Counter)
@@ -93,11 +93,11 @@ class Watch:
         return min(1.0, sum(stage.done for stage in stages) / wanted) if wanted else 1.0
 
 
-_watching: ContextVar[Watch | None] = ContextVar("watching", default=None)
+_watching: ContextVar[Totals | None] = ContextVar("watching", default=None)
 
 
 @contextmanager
-def watching(watch: Watch) -> Iterator[Watch]:
+def watching(watch: Totals) -> Iterator[Totals]:
     """Let the run started inside this block report to `watch`."""
     token = _watching.set(watch)
     try:
@@ -106,6 +106,6 @@ def watching(watch: Watch) -> Iterator[Watch]:
         _watching.reset(token)
 
 
-def current_watch() -> Watch:
+def current_watch() -> Totals:
     """Return the watch of whoever started this run, or a fresh one nobody looks at."""
-    return _watching.get() or Watch()
+    return _watching.get() or Totals()

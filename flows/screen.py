@@ -21,7 +21,7 @@ from configs.base import Json
 from configs.home import Home
 from flows.doctor import Finding
 from flows.plan import Plan
-from flows.progress import Watch
+from flows.progress import Totals
 from flows.rerun import Compared
 
 console = Console(highlight=False)
@@ -73,7 +73,7 @@ def plan(planned: Plan) -> None:
 
 
 @contextmanager
-def progress(watch: Watch) -> Iterator[None]:
+def progress(watch: Totals) -> Iterator[None]:
     """Show shots and stages as bars, and the denoising steps of what is in work."""
     if not console.is_terminal:
         yield
@@ -84,7 +84,7 @@ def progress(watch: Watch) -> Iterator[None]:
         yield
 
 
-def _bars(watch: Watch) -> Table:
+def _bars(watch: Totals) -> Table:
     """Return the picture of a run as it stands."""
     grid = Table.grid(padding=(0, 2))
     elapsed = f"{time.monotonic() - watch.started:.0f} s"
@@ -144,7 +144,7 @@ def _one_delivery(home: Home, run: Run) -> str:
     return str(files[0]) if files else "FILE"
 
 
-def interrupted(watch: Watch) -> None:
+def interrupted(watch: Totals) -> None:
     """Say that what was finished is kept."""
     made, total = sum(watch.made.values()), sum(watch.total.values())
     say(f"Interrupted: {made} of {total} finished and kept. Run the same command to go on.")

@@ -15,7 +15,7 @@ from configs.errors import Interrupted
 from configs.home import Home
 from flows import screen
 from flows.mend import catch_up, prepare_whole
-from flows.progress import Watch, watching
+from flows.progress import Totals, watching
 from flows.server import server
 
 
@@ -37,7 +37,7 @@ def run(
             screen.say(f"Deliveries, catalog and gallery page are put right in {home.root}.")
         screen.say("Nothing to do: every delivery is made and up to date.")
         return 0
-    watch = Watch()
+    watch = Totals()
     with screen.progress(watch), server(home.cache / "prefect"):
         parameters = {"start": start, "profile": profile, "seed": resolved.facts.seed}
         result = _through_prefect(home, campaign, parameters, watch)
@@ -50,7 +50,7 @@ def run(
 
 
 def _through_prefect(
-    home: Home, campaign: str, parameters: Mapping[str, object], watch: Watch
+    home: Home, campaign: str, parameters: Mapping[str, object], watch: Totals
 ) -> object:
     """Return the run's id, or what the flow raised."""
     from flows.campaign import campaign as flow

@@ -17,7 +17,7 @@ from configs.home import Home
 from flows.book import Book
 from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
-from flows.progress import Watch
+from flows.progress import Totals
 from tasks.make import make
 from tasks.stages import STAGES
 
@@ -58,13 +58,13 @@ def run_plainly(
     after_planning: Callable[[], object] = lambda: None,
     cancelled: Callable[[], bool] = lambda: False,
     on_point: Callable[[str], None] = lambda _: None,
-    watch: Watch | None = None,
+    watch: Totals | None = None,
 ) -> Run:
     """Run a campaign as the flow does, on a plain thread pool in Prefect's place."""
     (resolved, plan), _ = prepare_whole(home, name)
     after_planning()
     with (
-        Book.open(home, resolved, plan, watch or Watch()) as book,
+        Book.open(home, resolved, plan, watch or Totals()) as book,
         ThreadPoolExecutor(3) as pool,
     ):
         book.store.at = on_point

@@ -168,9 +168,9 @@ def run(root: Path, asked: Asked) -> int:
 
 def noting_draws(root: Path):
     """Return what watches a run, and writes down each picture whose drawing began."""
-    from flows.progress import Watch
+    from flows.progress import Totals
 
-    class Noting(Watch):
+    class Noting(Totals):
         def step(self, progress) -> None:
             if progress.done == 1:
                 note(beside(root, "drawn"), progress.node.key)

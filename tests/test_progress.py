@@ -7,7 +7,7 @@ from rich.console import Console
 from catalogs.node import Address, Node
 from flows import screen
 from flows.execute import group
-from flows.progress import Watch
+from flows.progress import Totals
 from tasks.stage import Progress
 
 LANES = {"keyframe": "gpu", "export": "cpu"}
@@ -22,13 +22,13 @@ NODES = [a_node("keyframe", shot, "portrait") for shot in "ab"] + [
 ]
 
 
-def a_watch() -> Watch:
-    watch = Watch()
+def a_watch() -> Totals:
+    watch = Totals()
     watch.expect(group(NODES, LANES))
     return watch
 
 
-def drawn(watch: Watch) -> str:
+def drawn(watch: Totals) -> str:
     """Return the terminal's text, 80 columns wide."""
     console = Console(width=80, force_terminal=True, color_system=None)
     with console.capture() as said:
@@ -67,4 +67,4 @@ def test_shots_stages_and_steps_are_shown():
 
 def test_before_the_plan_is_known_it_says_starting():
     """The first seconds, in which libraries load, are not a blank screen."""
-    assert "starting" in drawn(Watch())
+    assert "starting" in drawn(Totals())
