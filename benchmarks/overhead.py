@@ -28,7 +28,7 @@ def run_once(folder: Path, number: int) -> float:
     from configs.home import Home
     from flows import campaign
     from flows.execute import execute, group
-    from flows.progress import Watch
+    from flows.progress import Totals
     from tasks.stage import Decision, Draft, Made, Stage, Studio
 
     def write(nodes: Sequence[Node], _studio: Studio, workspace: Path) -> Iterator[Made]:
@@ -48,7 +48,7 @@ def run_once(folder: Path, number: int) -> float:
 
     @flow(name="overhead", task_runner=ThreadPoolTaskRunner(max_workers=8))
     def overhead() -> int:
-        start = campaign.starter(studio, "run", Watch())
+        start = campaign.starter(studio, "run", Totals())
         works = group(nodes, {"expand": "cpu"})
         outcome = execute(works, start, slots={"cpu": 8}, held=store.has, cancelled=lambda: False)
         return len(outcome.errors)
