@@ -11,12 +11,13 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.figures import Figure, at_most
+from benchmarks.figures import Figure, at_least, at_most
 from gpu.turbo.int8 import Int8Linear, quantise, scaled_matmul
 from gpu.turbo.sla import Blocks, attend, choose_blocks, linear_attention, linear_state
 from gpu.turbo.sla import sparse_attention as plain_attention
-from gpu.turbo.triton_sla import floor_seconds, fused_attention
+from gpu.turbo.triton_sla import NARROW, WIDE, Launch, floor_seconds, fused_attention
 
 HEADS, WIDTH = 12, 128
 """Of TurboWan2.1-1.3B."""
@@ -25,8 +26,13 @@ CLIP = 32_760
 """Tokens of 480x832, 81 frames."""
 
 LENGTHS = (64, 250, 1024, 4096, CLIP)
-LAUNCHES = ((128, 64, 8, 3), (128, 64, 8, 2), (64, 64, 4, 3), (128, 128, 8, 2), (64, 128, 4, 2))
-"""Tokens in a block of queries and of keys, warps, stages."""
+LAUNCHES = (
+    (Blocks(0.1), WIDE),
+    (Blocks(0.1), NARROW),
+    (Blocks(0.1, 64, 64), Launch(1, warps=4, stages=3)),
+    (Blocks(0.1, 128, 128), Launch(1)),
+)
+"""Blocks of queries and of keys, and how they are computed."""
 
 LAYERS = ((1536, 1536), (1536, 8960), (8960, 1536))
 """Inputs and outputs of the 1.3B model's linears."""
@@ -92,24 +98,30 @@ def attention_times() -> Iterator[Figure]:
     q, k, v = (x.bfloat16() for x in realistic(CLIP))
     proj = projection()
     state = linear_state(k, v, proj.weight)
-    for query, key, warps, stages in LAUNCHES:
-        blocks = Blocks(0.1, query, key)
+    heads = [x.transpose(1, 2) for x in (q, k, v)]
+    with sdpa_kernel([SDPBackend.CUDNN_ATTENTION]):
+        dense = milliseconds(lambda: F.scaled_dot_product_attention(*heads))
+    yield Figure("dense attention of cuDNN", dense, "ms")
+    rate = 4 * CLIP**2 * WIDTH * HEADS / dense
+    for blocks, launch in LAUNCHES:
         chosen = choose_blocks(q, k, blocks)
         took = milliseconds(
-            lambda blocks=blocks, chosen=chosen, warps=warps, stages=stages: fused_attention(
-                q, k, v, chosen, *state, proj.bias, blocks, warps=warps, stages=stages
+            lambda blocks=blocks, chosen=chosen, launch=launch: fused_attention(
+                q, k, v, chosen, *state, proj.bias, blocks, launch
             )
         )
         least = 1e3 * floor_seconds(q.shape, chosen.shape[-1], blocks, flops=FLOPS, l2=L2)
-        note = f"{warps} warps, {stages} stages; an H100's floor {least:.2f} ms"
-        yield Figure(f"attention kernel, blocks {query} x {key}", took, "ms", note=note)
+        note = f"{launch}; an H100's floor {least:.2f} ms"
+        name = f"attention kernel, blocks {blocks.query} x {blocks.key}, {launch.at_once} at once"
+        yield Figure(name, took, "ms", note=note)
+        work = 4 * CLIP * chosen.shape[-1] * blocks.key + 2 * CLIP * WIDTH
+        share = work * WIDTH * HEADS / took / rate
+        if launch is WIDE:
+            yield at_least("its FLOP rate, of dense attention's", share, "x", 0.6)
     blocks = Blocks()
     yield Figure("choosing blocks", milliseconds(lambda: choose_blocks(q, k, blocks)), "ms")
     yield Figure("state of keys", milliseconds(lambda: linear_state(k, v, proj.weight)), "ms")
     yield Figure("all of it", milliseconds(lambda: attend(q, k, v, proj, blocks)), "ms")
-    heads = [x.transpose(1, 2) for x in (q, k, v)]
-    dense = milliseconds(lambda: F.scaled_dot_product_attention(*heads))
-    yield Figure("dense attention of torch", dense, "ms")
 
 
 def linears() -> Iterator[Figure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.ffmpeg import write_clip
 from tasks.lora import open_worn, worn
 from tasks.model import as_ran, check_model, facts, size_of, watching, weights_spec
 from tasks.photo import adapt, open_photo
+from tasks.recording import Recording
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 LONGEST = 4
@@ -101,18 +103,16 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         ran: list[Fallback] = []
         params: dict[str, Any] = dict(node.params) | {"loras": open_worn(node, studio)}
         fps, *_ = (params.pop(name, None) for name in ("fps", "motion", "turbo"))
-        frames = animate(
-            ClipRequest(
-                spec=weights_spec(node, studio),
-                image=open_photo(studio.path(node, "image")),
-                **params,
-            ),
-            weights,
-            watching(node, studio, ran),
+        request = ClipRequest(
+            spec=weights_spec(node, studio),
+            image=open_photo(studio.path(node, "image")),
+            **params,
         )
+        path, size = workspace / f"{node.key}.mp4", (request.width, request.height)
+        write = partial(write_clip, path, size=size, fps=fps, cancelled=studio.cancelled)
+        with Recording(write) as recording:
+            frames = animate(request, weights, watching(node, studio, ran), recording.take)
         count, height, width, _ = frames.shape
-        path = workspace / f"{node.key}.mp4"
-        write_clip(path, frames, size=(width, height), fps=fps, cancelled=studio.cancelled)
         yield Made(
             as_ran(node, studio, ran),
             {"clip": Draft(path, "clip", "video/mp4", width, height, count, fps, count / fps)},

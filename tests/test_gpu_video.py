@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from configs.errors import BadInput, Interrupted, Rejected
+from gpu.fit import Fit
 from gpu.video import ClipRequest, animate
 from gpu.watch import Watch
 from gpu.weights import Weights
@@ -58,6 +59,24 @@ def test_the_picture_is_resized_straight(request_, weights):
     assert (animate(request_, weights) == squeezed).all()
 
 
+def test_frames_are_given_while_later_ones_are_made(request_, weights):
+    """In order, group by group: one frame, then four for each latent frame."""
+    given = []
+    clip = animate(request_, weights, take=lambda first, frames: given.append((first, frames)))
+    assert [(first, len(frames)) for first, frames in given] == [(0, 1), (1, 4), (5, 4)]
+    assert (np.concatenate([frames for _, frames in given]) == clip).all()
+
+
+def test_a_tiled_clip_is_given_at_once(request_, weights):
+    """The library blends tiles of whole clips; the frames are nearly those of no tiles."""
+    given = []
+    tiled = replace(request_, spec=replace(request_.spec, fit=Fit(tiling=True)), width=288)
+    clip = animate(tiled, weights, take=lambda first, frames: given.append((first, len(frames))))
+    assert given == [(0, 9)]
+    plain = animate(replace(tiled, spec=request_.spec), weights)
+    assert 0 < np.abs(clip.astype(int) - plain).mean() < 8  # levels: edges differ
+
+
 def test_every_step_is_told(request_, weights):
     """Progress counts denoising steps."""
     told = []
@@ -70,7 +89,7 @@ def test_a_cancel_ends_between_steps_or_groups_of_frames(request_, weights, deco
     """Nine frames are three groups; each is a place to stop."""
     groups = []
     with weights.lease(request_.spec) as pipe:
-        hook = pipe.vae.decoder.register_forward_hook(lambda *_: groups.append(1))
+        hook = pipe.vae.decoder.norm_out.register_forward_hook(lambda *_: groups.append(1))
     asked = []
     with pytest.raises(Interrupted):
         animate(

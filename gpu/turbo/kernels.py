@@ -20,18 +20,19 @@ HALF_EVEN = tl.constexpr(12582912.0)
 def sla_forward(
     q, k, v, chosen, state, total, bias, out,
     length, heads, kept, scale,
-    D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+    D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, AT_ONCE: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head: `triton_sla.fused_attention` tells what and how.
 
-    Only the clip's last block of keys may be ragged, and `chosen` rises, so only the last of the
-    chosen blocks is masked.
+    AT_ONCE chosen blocks of keys are taken in a step. Only the clip's last block may be ragged, and
+    `chosen` rises, so only the last step is masked.
     """
     head = tl.program_id(1).to(tl.int64)
     start = (head // heads * length * heads + head % heads) * D  # of this batch and head
     row = heads * D
     rows = tl.program_id(0) * BLOCK_Q + tl.arange(0, BLOCK_Q)
-    columns, channels = tl.arange(0, BLOCK_K), tl.arange(0, D)
+    columns, channels = tl.arange(0, AT_ONCE * BLOCK_K), tl.arange(0, D)
+    slots, within = columns // BLOCK_K, columns % BLOCK_K
     at = rows[:, None] * row + channels[None, :]
     queries = tl.load(q + start + at, mask=rows[:, None] < length, other=0.0)
     picked = chosen + (head * tl.num_programs(0) + tl.program_id(0)) * kept
@@ -41,14 +42,16 @@ def sla_forward(
     most = tl.full([BLOCK_Q], -float("inf"), tl.float32)
     weight = tl.zeros([BLOCK_Q], tl.float32)
     sums = tl.zeros([BLOCK_Q, D], tl.float32)
-    for i in range(kept - 1):
-        tokens = tl.load(picked + i) * BLOCK_K + columns
+    last = (kept - 1) // AT_ONCE * AT_ONCE
+    for i in range(0, last, AT_ONCE):
+        tokens = tl.load(picked + i + slots) * BLOCK_K + within
         keys = tl.load(k + tokens[None, :] * row + channels[:, None])
         values = tl.load(v + tokens[:, None] * row + channels[None, :])
         scores = tl.dot(queries, keys)
         most, weight, sums = _take(scores, values, most, weight, sums, scale)
-    tokens = tl.load(picked + kept - 1) * BLOCK_K + columns
-    there = tokens < length
+    one_of = last + slots < kept
+    tokens = tl.load(picked + last + slots, mask=one_of, other=0) * BLOCK_K + within
+    there = one_of & (tokens < length)
     keys = tl.load(k + tokens[None, :] * row + channels[:, None], mask=there[None, :], other=0.0)
     values = tl.load(v + tokens[:, None] * row + channels[None, :], mask=there[:, None], other=0.0)
     scores = tl.where(there[None, :], tl.dot(queries, keys), -float("inf"))
