@@ -14,6 +14,7 @@ import typer
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
 from flows.models_command import models_app
+from flows.provenance_command import keys_app, verify
 
 app = typer.Typer(
     help="A campaign file becomes a week of on-brand pictures and clips.",
@@ -25,6 +26,8 @@ app = typer.Typer(
 catalog_app = typer.Typer(help="Look after the catalog.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
+app.command()(verify)
 
 Name = Annotated[str, typer.Argument(help="A file in the home's campaigns/, without its .yaml.")]
 Start = Annotated[

@@ -23,6 +23,7 @@ from flows.doctor import Finding
 from flows.plan import Plan
 from flows.progress import Totals
 from flows.rerun import Compared
+from flows.verify import Report, plain
 
 console = Console(highlight=False)
 BAR = 24
@@ -34,6 +35,21 @@ MOST_REASONS = 12
 def say(text: str) -> None:
     """Print text as it is."""
     console.print(text, markup=False, soft_wrap=True)
+
+
+def verified(report: Report) -> None:
+    """Print what was found of a file: the verdict, what it claims, its lineage, its original."""
+    say(f"{report.file}: {report.verdict}: {report.why}")
+    for word, value in report.claims.items():
+        say(f"  says {word}: {value}")
+    if report.credentials:
+        say(f"  lineage: {' <- '.join(map(plain, report.credentials.titles))}")
+        for action in report.credentials.actions:
+            say(f"  signed: {plain(action)}")
+    if found := report.original:
+        alike = "the same bytes" if found.same else f"{found.bits:.1f} of 64 bits differ"
+        say(f"  original: {found.shot} {found.delivery} of {found.made}, {found.port}: {alike}")
+        say(f"  `keyreel show {found.node[:16]}` tells how it was made")
 
 
 def lost(sentences: Sequence[str]) -> None:

@@ -140,13 +140,13 @@ def read_credentials(path: Path, anchors: str = "") -> Credentials | None:
         anchors: PEM of the root certificates that are trusted.
 
     Raises:
-        BadFile: where a manifest is there and cannot be read at all.
+        BadFile: where the file or its manifest is too broken to be read.
     """
     import c2pa
 
     trust = {"trust": {"user_anchors": anchors}} if anchors else {}
     context = c2pa.Context(c2pa.Settings.from_dict({"version": 1, "verify": OFFLINE, **trust}))
-    mime = MIMES.get(path.suffix.lower())
+    mime = _mime(path)
     if mime is None:
         return None
     try:
@@ -157,10 +157,20 @@ def read_credentials(path: Path, anchors: str = "") -> Credentials | None:
         with reader:
             state, told = reader.get_validation_state(), json.loads(reader.json())
     except c2pa.C2paError as error:
-        if "NotSupported" in str(error):
-            return None
-        raise BadFile(f"{path.name}: its C2PA manifest cannot be read: {error}") from None
+        raise BadFile(f"{path.name}: broken, or its C2PA manifest is: {error}") from None
     return _credentials(str(state), told)
+
+
+def _mime(path: Path) -> str | None:
+    """Return what a file is by its first bytes: a stranger's suffix may say anything."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    begins = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"II*\0": ".tiff", b"MM\0*": ".tiff"}
+    if head[4:8] == b"ftyp":
+        return MIMES[".avif" if head[8:12] == b"avif" else ".mp4"]
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return MIMES[".webp"]
+    return next((MIMES[kind] for begin, kind in begins.items() if head.startswith(begin)), None)
 
 
 def _credentials(state: str, told: dict[str, Any]) -> Credentials:
