@@ -57,10 +57,11 @@ class Title(Declaration):
     size: Annotated[float, Field(ge=LEAST, le=0.3)] = 0.085
     """Of the title's letters, as a fraction of the short side; smaller where they do not fit."""
     position: Literal[
-        "top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom",
+        "auto", "top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom",
         "bottom-right",
-    ] = "top"  # fmt: skip
-    """Of title and price in the platform's safe box; captions stand at its bottom."""
+    ] = "auto"  # fmt: skip
+    """Of title and price in the platform's safe box; `auto`: above or below, in a wide frame aside,
+    where the picture is calmest. Captions stand at the bottom."""
     colour: Annotated[str, StringConstraints(pattern=r"^(auto|#[0-9a-fA-F]{6})$")] = "auto"
     """`auto`: white or black, whichever can be read on the picture; or `#RRGGBB`."""
     ground: Literal["auto", "none", "shadow", "plate"] = "auto"

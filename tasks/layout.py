@@ -31,6 +31,9 @@ PAD = (0.42, 0.30)
 OPENING, CLOSING = "（《〈「『【〔［｛", "，。、：；！？）》〉」』】〕］｝"
 """Full-width signs whose ink is in one half of their square."""
 
+ASIDE = 0.36
+"""Of a wide frame's width, for letters at its left or right: what is shown stands in the middle."""
+
 GAP = 0.018
 """Of the short side, between a plate and what lies there already."""
 
@@ -101,7 +104,13 @@ class Zone:
             aside = max(left, self.size[0] - right)
             if self.size[0] - 2 * aside >= (right - left) // 2:
                 return aside, self.size[0] - aside
-        return left, right
+            return left, right
+        width = round(ASIDE * self.size[0]) if self.size[0] > 1.2 * self.size[1] else right - left
+        return (
+            (left, min(right, left + width))
+            if align == "left"
+            else (max(left, right - width), right)
+        )
 
     def top(
         self, height: int, column: tuple[int, int], position: str, pad: tuple[int, int]

@@ -29,6 +29,16 @@ CAPTION = 0.046
 SECOND, PRICE, CAPTION_SECOND = 0.5, 0.74, 0.8
 """Sizes of the other language, of the price, and of a caption's other language."""
 
+ALIKE = 0.8
+"""A place where the title must be smaller than that share of its size elsewhere is no choice."""
+
+PLACES = {
+    "portrait": ("top", "bottom"),
+    "square": ("top", "bottom"),
+    "landscape": ("left", "right", "top", "bottom"),
+}
+"""Where title and price may stand when nobody says where."""
+
 LIMITS: dict[Role, int] = {
     "title": 3,
     "second": 2,
@@ -51,26 +61,41 @@ class Letters:
         other: Language = "en" if first == "zh" else "zh"
         self.languages = (first, other) if asked == "both" else (first,)
 
-    def titles(self, seconds: float | None) -> tuple[Block, ...]:
-        """Return the block of title and price, where there is one."""
-        settings = self.settings
-        items = [*self._title(), *self._price()]
+    def titles(self, seconds: float | None, captions: Sequence[Block]) -> tuple[Block, ...]:
+        """Return the block of title and price in each place where it may stand."""
+        settings, items = self.settings, [*self._title(), *self._price()]
         if not items:
             return ()
-        block = fit(items, self.font, self._zone(()), settings.size, settings.position)
-        if block is None:
+        delivery = self.cell.delivery
+        assert delivery is not None
+        wanted = settings.position
+        places = PLACES[delivery.aspect] if wanted == "auto" else (wanted,)
+        zone = self._zone(tuple(block.plate for block in captions))
+        tried = [fit(items, self.font, zone, settings.size, place) for place in places]
+        blocks = [block for block in tried if block]
+        if not blocks:
             words = " / ".join(item.text for item in items)
             raise BadPlan(self._unfit("title.text", words, "shorten it, or give it another place"))
+        largest = max(block.sizes[items[0].role] for block in blocks)
+        times = self._times(seconds)
+        return tuple(
+            block.model_copy(update=times)
+            for block in blocks
+            if block.sizes[items[0].role] >= ALIKE * largest
+        )
+
+    def _times(self, seconds: float | None) -> dict[str, float | None]:
+        """Return when title and price come and go; on a picture they stand."""
         if seconds is None:
-            return (block,)
-        for name in ("start", "end"):
-            at = getattr(settings, name) or 0.0
-            if at > seconds or (name == "start" and at == seconds):
+            return {}
+        start, end = self.settings.start, self.settings.end
+        for name, at in (("start", start), ("end", end)):
+            if at is not None and (at > seconds or (name == "start" and at == seconds)):
                 raise BadPlan(
                     f"{self.cell.shot}: title.{name}: {at:g} s is past the end of the clip for "
                     f"{self.cell.delivery_id}, {seconds:.2f} s; lower it or raise animate.seconds"
                 )
-        return (block.model_copy(update={"start": settings.start, "end": settings.end}),)
+        return {"start": start, "end": end}
 
     def _title(self) -> list[Item]:
         if self.settings.source == "prompt-text":
@@ -123,9 +148,8 @@ class Letters:
         lint(self.cell, place, text)
         return text
 
-    def captions(self, seconds: float, titles: tuple[Block, ...]) -> tuple[Block, ...]:
+    def captions(self, seconds: float) -> tuple[Block, ...]:
         """Return a block for each caption."""
-        taken = tuple(block.plate for block in titles)
         made = []
         for place, start, end, texts in [*self._cues(), *self._subtitles()]:
             if end > seconds + 0.005:
@@ -135,7 +159,7 @@ class Letters:
                     "animate.seconds"
                 )
             items = self._items(place, texts, "caption", 1.0)
-            block = items and fit(items, self.font, self._zone(taken), CAPTION, "bottom")
+            block = items and fit(items, self.font, self._zone(()), CAPTION, "bottom")
             if not block:
                 raise BadPlan(self._unfit(place, " / ".join(texts), "part it in two captions"))
             made.append(block.model_copy(update={"start": start, "end": end}))

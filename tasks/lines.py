@@ -20,11 +20,9 @@ from configs.errors import BadPlan
 if TYPE_CHECKING:
     from budoux.parser import Parser
 
-CUT = 3.0
-"""Ems that lines may differ by to keep a phrase whole."""
-
-NUMBER_CUT = 5.0
-"""The same to keep a number with its unit: 50 and 元."""
+PHRASE, CUT, NUMBER_CUT = 2.6, 4.0, 6.0
+"""Ems that lines may differ by to end at a stop and not between two phrases; to keep a phrase
+whole; to keep a number with its unit, 50 with 元."""
 
 _NO_START = re.compile(r"[·•‧・～~%‰℃°/]")
 """Besides what UAX 14 has: ambiguous there, and told by GB/T 15834 to stand within a line."""
@@ -126,9 +124,11 @@ def _cut(text: str, at: int, *, whole: bool) -> float:
     before, after = text[at - 1 : at], text[at : at + 1]
     if before.isdecimal() and after:
         return NUMBER_CUT
-    between_words = before.isspace() and after.isascii() and text[at - 2 : at - 1].isascii()
-    stop = unicodedata.category(before).startswith("P")
-    return 0.0 if whole or between_words or stop else CUT
+    said = text[:at].rstrip()
+    if unicodedata.category(said[-1]) in ("Po", "Pe", "Pf"):
+        return 0.0
+    words = before.isspace() and after.isascii() and said[-1].isascii()
+    return PHRASE if whole or words else CUT
 
 
 @cache

@@ -19,7 +19,7 @@ from configs.base import Declaration, Json
 from configs.errors import Interrupted
 from tasks import ffmpeg
 from tasks.ass import GOES, Face, Look, Motion, document
-from tasks.contrast import choose, levels
+from tasks.contrast import choose, levels, unrest
 from tasks.font import bundled, bundled_file, characters_of, read_font, small_copy
 from tasks.framing import Framing, frame
 from tasks.layout import Block
@@ -30,6 +30,9 @@ from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 STROKE = 12
 """Of an em: a stroke of a bold hanzi is about a twelfth wide."""
+
+WHITE = "#FFFFFF"
+"""Captions are white, as people know them, where no colour is asked for."""
 
 
 class TitleFile(Declaration):
@@ -45,6 +48,7 @@ class TitleFile(Declaration):
     ground: Literal["auto", "none", "shadow", "plate"]
     motion: Motion
     titles: tuple[Block, ...] = ()
+    """Title and price in each place where they may stand: the calmest is taken."""
     captions: tuple[Block, ...] = ()
 
     def texts(self) -> list[str]:
@@ -66,8 +70,8 @@ def decide(cell: Cell) -> Decision | None:
     clip = cell.pictures.get("clip") if delivery.kind == "clip" else None
     seconds = pace(cell, clip).seconds if clip else None
     letters = Letters(cell)
-    titles = letters.titles(seconds)
-    captions = letters.captions(seconds, titles) if seconds else ()
+    captions = letters.captions(seconds) if seconds else ()
+    titles = letters.titles(seconds, captions)
     if not titles and not captions:
         return None
     beneath = clip or cell.pictures["image"]
@@ -132,9 +136,11 @@ def write(
     own = bundled(file.font) if file.font else read_font(font)
     looks: list[tuple[Block, Look, Motion]] = []
     facts: dict[str, Json] = {}
-    for name, blocks in (("title", file.titles), ("captions", file.captions)):
+    title = [min(file.titles, key=lambda block: unrest(frames, block.plate))] if file.titles else []
+    for name, blocks in (("title", title), ("captions", file.captions)):
         if blocks:
-            look, contrast = _look(file, blocks, frames)
+            colour = WHITE if (name, file.colour) == ("captions", "auto") else file.colour
+            look, contrast = _look(blocks, frames, colour, file.ground)
             facts[f"{name}_contrast"] = round(contrast, 2)
             motion = file.motion if name == "title" else "none"
             looks += [(block, look, motion) for block in blocks]
@@ -143,14 +149,14 @@ def write(
 
 
 def _look(
-    file: TitleFile, blocks: Sequence[Block], frames: Sequence[Image.Image]
+    blocks: Sequence[Block], frames: Sequence[Image.Image], colour: str, help_: str
 ) -> tuple[Look, float]:
     """Return one look for all `blocks`, and its contrast: captions must not change theirs."""
     grounds = [
         levels(frames, block.ink, max(1, min(block.sizes.values()) // STROKE)) for block in blocks
     ]
     ground = min(low for low, _ in grounds), max(high for _, high in grounds)
-    return choose(ground, file.colour, file.ground)
+    return choose(ground, colour, help_)
 
 
 def beneath(file: TitleFile, node: Node, studio: Studio) -> list[Image.Image]:

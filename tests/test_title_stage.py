@@ -74,7 +74,8 @@ def blocks(decision) -> TitleFile:
 
 
 def said(decision) -> list[str]:
-    return blocks(decision).texts()
+    """Return the lines of the first place that the words may have."""
+    return [line.text for line in blocks(decision).titles[0].lines]
 
 
 def draw(desk: Desk, target, settings, beneath: Image.Image, at=0.0, **options):
@@ -153,6 +154,27 @@ def test_words_keep_inside_the_safe_box_and_off_logo_and_label(shape, position):
         assert bottom <= height - 200
 
 
+@pytest.mark.parametrize("calm", ["top", "bottom"])
+def test_words_stand_where_the_picture_is_calm(desk, calm):
+    """A pattern above sends them below, and the other way round."""
+    picture, half = flat(30), noise().crop((0, 0, 540, 480))
+    picture.paste(half, (0, 480 if calm == "top" else 0))
+    drawn, *_ = draw(desk, still(), {"text": "口红"}, picture)
+    changed = np.abs(drawn.astype(int) - np.asarray(picture)).max(axis=2) > 40
+    middle = np.nonzero(changed)[0].mean()
+    assert (middle < 480) == (calm == "top")
+
+
+def test_words_stand_beside_what_a_wide_picture_shows(desk):
+    """A product in the middle of a plain ground is not covered, smooth as it is."""
+    picture = flat(30, (960, 540))
+    picture.paste((90, 20, 20), (340, 120, 620, 500))
+    drawn, *_ = draw(desk, still(960, 540), {"text": "哑光口红", "price": "¥129"}, picture)
+    changed = np.abs(drawn.astype(int) - np.asarray(picture)).max(axis=2) > 10
+    assert changed.any()
+    assert not changed[:, 340:620].any()
+
+
 def test_long_words_grow_smaller_and_then_are_refused():
     """A title that does not fit at the least legible size is an error, with its place."""
     short = blocks(title.decide(cell_for(still(), {"text": "春日限定"})))
@@ -195,7 +217,8 @@ def test_captions_come_from_files_in_both_languages(desk):
     settings = {"subtitles_zh": "zh.srt", "subtitles_en": "en.srt", "language": "both"}
     file = blocks(title.decide(cell_for(delivery(540, 960), settings, attached=attached)))
     assert [(block.start, block.end) for block in file.captions] == [(0.5, 1.5), (1.5, 2.0)]
-    assert file.texts() == ["春日限定", "Spring edition", "第二行", "两行字", "Second"]
+    lines = [line.text for block in file.captions for line in block.lines]
+    assert lines == ["春日限定", "Spring edition", "第二行", "两行字", "Second"]
     late = (Caption(0.5, 1.5, "a", 3), Caption(3.0, 4.0, "b", 7))
     attached["zh.srt"] = replace(attached["zh.srt"], told=late)
     with pytest.raises(BadPlan, match=r"title\.subtitles_zh: zh\.srt:7: caption ends at 4 s"):
