@@ -143,6 +143,19 @@ def rerun(context: typer.Context, asset: Asset) -> None:
 
 
 @app.command()
+def package(
+    context: typer.Context,
+    campaign: Name,
+    out: Annotated[Path | None, typer.Option(help="In place of the home's packages/.")] = None,
+) -> None:
+    """Zip each platform's finished files with captions, manifest and publish calendar."""
+    from flows import screen
+    from flows.package import package as pack
+
+    raise typer.Exit(screen.packed(pack(home_of(context), campaign, out)))
+
+
+@app.command()
 def gc(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only show.")] = False,

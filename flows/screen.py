@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -24,6 +25,9 @@ from flows.plan import Plan
 from flows.progress import Totals
 from flows.rerun import Compared
 from flows.verify import Report, plain
+
+if TYPE_CHECKING:
+    from flows.package import Packed  # brings icalendar, which one command alone needs
 
 console = Console(highlight=False)
 BAR = 24
@@ -216,6 +220,19 @@ def reran(compared: Sequence[Compared]) -> int:
         )
         say(f"{one.node} {one.port}: {verdict}")
     return 0 if all(one.same for one in compared) else 1
+
+
+def packed(made: Packed) -> int:
+    """Print what was packed and what is missing; return the exit code."""
+    for path, items in made.zips.items():
+        size = path.stat().st_size / 1e6
+        say(f"{path.name:<40} {len(items)} file{'s' * (len(items) != 1)}, {size:.1f} MB")
+    say(f"{made.calendar.name:<40} when each goes out\n\nIn {made.folder}")
+    for gap in made.gaps[:MOST_REASONS]:
+        say(f"missing: {gap.shot} {gap.delivery}: {gap.reason}")
+    if len(made.gaps) > MOST_REASONS:
+        say(f"  … and {len(made.gaps) - MOST_REASONS} more; see manifest.json")
+    return 1 if made.gaps else 0
 
 
 def collected(plan: GcPlan, *, deleted: bool) -> None:
