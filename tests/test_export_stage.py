@@ -267,8 +267,11 @@ class TestClips:
         assert np.abs(middle - frame_of(master, 8)).mean() < 3
         assert np.abs(first - middle).mean() > 5
 
-    def test_mixed_frames_move_evenly(self, desk):
-        """From 16 to 24 frames a second, forth and back, no step is left out or doubled."""
+    @pytest.mark.parametrize(
+        ("between", "fps", "step"), [("blend", 24, 2), ("motion", 24, 2), ("motion", 32, 1.5)]
+    )
+    def test_frames_between_move_evenly(self, desk, between, fps, step):
+        """From 16 to more frames a second, forth and back, no step is left out or doubled."""
 
         def centre(frame: np.ndarray) -> float:
             red = np.clip(frame[..., 0] - frame[..., 1] - 20, 0, None)
@@ -279,13 +282,17 @@ class TestClips:
         ]
         master = desk.root / "even.mp4"
         ffmpeg.write_clip(master, map(np.asarray, pictures), size=SOURCE, fps=16)
-        target = delivery(*SOURCE, fps={"min": 24, "max": 24}, min_seconds=1)
+        target = delivery(*SOURCE, fps={"min": fps, "max": fps}, min_seconds=1)
         photo = Photo(*SOURCE, fps=16, frames=9)
-        (made,) = desk.make(export.STAGE, node_for(desk, target, master, photo=photo))
+        settings = {"export": {"between": between}}
+        node = node_for(desk, target, master, photo=photo, settings=settings)
+        (made,) = desk.make(export.STAGE, node)
         path = made.drafts["delivery"].path
-        steps = np.abs(np.diff([centre(frame) for frame in frames_of(path)[:24]]))
-        assert steps.min() > 1.0
-        assert steps.max() < 3.0
+        centres = [centre(frame) for frame in frames_of(path)[: fps // 2]]
+        steps = np.abs(np.diff(centres))  # the clip moves by 3 pixels a frame
+        assert steps.min() > step - 1
+        assert steps.max() < step + 1
+        assert abs(centres[0] - centres[fps // 4]) == pytest.approx(3 * 16 / 4, abs=1.5)
 
     @pytest.mark.parametrize(
         ("own", "frames", "fps"),
@@ -294,12 +301,14 @@ class TestClips:
             *((8, 3, 30), (16, 1, 60), (24, 33, 25), (25, 16, 24), (29.97, 33, 50)),  # mixed
         ],
     )
-    def test_every_length_and_rate_has_its_frames(self, desk, own, frames, fps):
+    @pytest.mark.parametrize("between", ["auto", "repeat", "blend", "motion"])
+    def test_every_length_and_rate_has_its_frames(self, desk, own, frames, fps, between):
         """However long the clip, the finished file has the frames that were planned."""
         path = clip(desk.root / "m.mp4", (64, 64), frames=frames, fps=own)
         target = delivery(64, 64, fps={"min": fps, "max": fps})
         photo = Photo(64, 64, fps=own, frames=frames)
-        (made,) = desk.make(export.STAGE, node_for(desk, target, path, photo=photo))
+        node = node_for(desk, target, path, photo=photo, settings={"export": {"between": between}})
+        (made,) = desk.make(export.STAGE, node)
         assert made.drafts["delivery"].frames == made.node.params["pace"]["frames"]
 
     def test_the_cover_is_the_first_frame_with_the_logo(self, desk, master):
