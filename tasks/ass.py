@@ -26,6 +26,9 @@ RISE = 0.4
 CORNER = 0.28
 """Ems of a plate's round corners."""
 
+BORDER, BLUR = 0.06, 0.12
+"""Ems of a shadow's border, and of the standard deviation of its blur."""
+
 BEND = 0.5523
 """Of a circle's radius: where a Bezier curve's handles stand to look like a quarter of it."""
 
@@ -121,7 +124,7 @@ def _styles(number: int, block: Block, look: Look, face: Face) -> Iterator[str]:
     for role, size in block.sizes.items():
         outline = look.shadow or look.colour
         bold = -1 if face.bold and role in ("title", "price") else 0
-        border = 0.06 * size if look.shadow else 0.0
+        border = BORDER * size if look.shadow else 0.0
         yield (
             f"Style: {role}-{number},{face.family},{size * face.font.height:.2f},"
             f"{_ink(look.colour)},{_ink(look.colour)},{_ink(outline, look.shadow_opacity)},"
@@ -143,7 +146,7 @@ def _events(number: int, block: Block, look: Look, motion: Motion, face: Face) -
     for line in block.lines:
         size = block.sizes[line.role]
         y = round(line.baseline - face.font.ascent * size)
-        blur = f"\\blur{0.09 * size:.1f}" if look.shadow else ""
+        blur = f"\\blur{BLUR * size:.1f}" if look.shadow else ""
         parts.append((1, line.role, blur, line.x, y, escape(line.text)))
     for layer, role, tags, x, y, text in parts:
         for start, end, moves in _times(block, motion, x, y, round(RISE * em)):

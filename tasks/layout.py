@@ -32,7 +32,7 @@ OPENING, CLOSING = "（《〈「『【〔［｛", "，。、：；！？）》�
 """Full-width signs whose ink is in one half of their square."""
 
 ASIDE = 0.36
-"""Of a wide frame's width, for letters at its left or right: what is shown stands in the middle."""
+"""Of the frame's width, for letters beside what is shown, which stands in the middle."""
 
 GAP = 0.018
 """Of the short side, between a plate and what lies there already."""
@@ -97,20 +97,17 @@ class Zone:
         """The frame's short side."""
         return min(self.size)
 
-    def column(self, align: Align) -> tuple[int, int]:
+    def column(self, position: str) -> tuple[int, int]:
         """Return left and right of the lines: in the frame's own middle where they are centred."""
         left, _, right, _ = self.inner
-        if align == "center":
-            aside = max(left, self.size[0] - right)
-            if self.size[0] - 2 * aside >= (right - left) // 2:
-                return aside, self.size[0] - aside
-            return left, right
-        width = round(ASIDE * self.size[0]) if self.size[0] > 1.2 * self.size[1] else right - left
-        return (
-            (left, min(right, left + width))
-            if align == "left"
-            else (max(left, right - width), right)
-        )
+        wide, high = self.size
+        if align_of(position) == "center":
+            aside = max(left, wide - right)
+            roomy = wide - 2 * aside >= (right - left) // 2
+            return (aside, wide - aside) if roomy else (left, right)
+        narrow = position in ("left", "right") or wide > high
+        width = min(right - left, round(ASIDE * wide)) if narrow else right - left
+        return (left, left + width) if "left" in position else (right - width, right)
 
     def top(
         self, height: int, column: tuple[int, int], position: str, pad: tuple[int, int]
@@ -134,6 +131,11 @@ class Zone:
         return y if first <= y and y + height <= last else None
 
 
+def align_of(position: str) -> Align:
+    """Return how lines are aligned in a place."""
+    return "left" if "left" in position else "right" if "right" in position else "center"
+
+
 def fit(items: Sequence[Item], font: Font, zone: Zone, size: float, position: str) -> Block | None:
     """Return `items` beneath each other as large as they fit, `size` at most.
 
@@ -144,21 +146,19 @@ def fit(items: Sequence[Item], font: Font, zone: Zone, size: float, position: st
         size: ems of scale 1 as a fraction of the frame's short side.
         position: such as `top-left`; `left`, `center` and `right` are between top and bottom.
     """
-    align: Align = "left" if "left" in position else "right" if "right" in position else "center"
     while True:
         em = size * zone.side
-        if block := _set(tuple(items), font, zone, em, position, align):
+        if block := _set(tuple(items), font, zone, em, position):
             return block
         if size <= LEAST:
             return None
         size = max(LEAST, size * SHRINK)
 
 
-def _set(
-    items: tuple[Item, ...], font: Font, zone: Zone, em: float, position: str, align: Align
-) -> Block | None:
+def _set(items: tuple[Item, ...], font: Font, zone: Zone, em: float, position: str) -> Block | None:
     """Return the block at one size, or None where it does not fit."""
-    column = left, right = zone.column(align)
+    align = align_of(position)
+    column = left, right = zone.column(position)
     sizes: dict[Role, int] = {
         item.role: max(round(em * item.scale), round(LEAST * zone.side)) for item in items
     }
