@@ -232,6 +232,7 @@ def parameters(resolved: Resolved) -> dict[str, Json]:
     return {
         "file": resolved.loaded.path.name,
         "brand": resolved.campaign.brand.name,
+        "allow": dict(resolved.campaign.brand.allow),
         "seed": resolved.facts.seed,
         "start": min(shot.day.iso for shot in resolved.shots),
         "profile": resolved.profile_id,

@@ -17,8 +17,8 @@ STAGES: Mapping[str, Stage] = {
         label.STAGE,  # the words that say a model made it
         title.STAGE,  # words, picture or clip beneath -> a subtitle file
         sound.STAGE,  # music, a voice -> a track as long as the delivery
+        caption.STAGE,  # templates -> title, text and hashtags to publish with the file
         export.STAGE,  # clip or picture, overlay -> the platform's file
         sign.STAGE,  # the platform's file -> the same with metadata and a signature
-        caption.STAGE,  # templates -> title, text and hashtags to publish with it
     )
 }

@@ -14,6 +14,7 @@ from configs.errors import BadField, BadPlan
 from configs.festivals import day_facts
 from configs.home import Home
 from configs.library import Library
+from flows.book import parameters
 from tasks import caption
 from tasks.caption import CaptionFile
 from tasks.views import view
@@ -241,6 +242,13 @@ class TestPlan:
             return
         with pytest.raises((BadField, BadPlan), match=rf"demo\.yaml:\d+.*{where}: .*is against"):
             desk.plan(lambda brief: brief.update({field: value}))
+
+    def test_reasons_go_into_the_run_and_so_the_catalog(self, tmp_path):
+        """Who asks later why a word stood finds it among the run's parameters."""
+        desk = PlanDesk(Home(tmp_path / "home"))
+        brand = {"name": "极品坊", "allow": {"极品坊": "registered trade mark 1234567"}}
+        resolved = desk.resolve(lambda brief: brief.update(brand=brand))
+        assert parameters(resolved)["allow"] == brand["allow"]
 
     def test_a_time_of_day_and_its_delivery_are_checked(self, tmp_path):
         """`publish` takes hours and minutes, for what is delivered."""

@@ -42,7 +42,7 @@ class Spring(Week):
             for shot in shots
         ]
         self.run = self.run.model_copy(
-            update={"shots": shots, "entries": (*self.run.entries, *said)}
+            update={"shots": shots, "entries": (*said, *self.run.entries)}
         )
         self.brief = {
             "name": "spring",
@@ -89,6 +89,11 @@ def members(path) -> dict[str, bytes]:
     with ZipFile(path) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def is_clip(entry: Entry) -> bool:
+    """Say whether an entry made Douyin's file."""
+    return (entry.place.stage, entry.place.delivery) == ("export", "douyin")
 
 
 def test_each_platform_has_a_zip_with_files_named_for_people(spring):
@@ -169,6 +174,14 @@ def test_the_same_files_give_the_same_bytes(spring):
     ).read_bytes()
 
 
+def test_the_gallery_shows_what_is_published_with_a_file(spring):
+    """Title and text under the delivery; the file itself stays where it was."""
+    page = spring.write().read_text("utf-8")
+    assert page.count("<details") == 4
+    assert TITLE in page
+    assert page.count('<figure class="frame') == 12
+
+
 def test_what_failed_is_said_and_left_out(tmp_path):
     """The reason is the failure's own, in the table and on the screen."""
     shot = f"mug-01/{FRIDAY}"
@@ -222,7 +235,7 @@ def test_two_that_would_share_a_name_do_not(spring):
     """Axis values that differ only in a sign or in case, as on Windows' disks."""
     both = [f"rouge-01/{MONDAY}/A B", f"rouge-01/{MONDAY}/a-b"]
     entries = list(spring.run.entries)
-    donor = next(entry for entry in entries if entry.place.delivery == "douyin")
+    donor = next(entry for entry in entries if is_clip(entry))
     for shot in both:
         entries.append(
             donor.model_copy(update={"place": donor.place.model_copy(update={"shot": shot})})
@@ -239,7 +252,7 @@ def test_a_damaged_file_is_not_handed_out(spring):
     spring.written()
     zips, _ = spring.packed()
     before = zips["douyin"].read_bytes()
-    entry = next(one for one in spring.run.entries if one.place.delivery == "douyin")
+    entry = next(one for one in spring.run.entries if is_clip(one))
     asset = spring.store.record(entry.key).outputs["delivery"]
     path = spring.store.asset_path(asset)
     path.chmod(0o644)

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -47,6 +47,8 @@ class Frame:
     filename: str
     covered: tuple[float, float, float, float]
     """What the platform's own buttons may lie over, at top, right, bottom and left: shares."""
+    caption: tuple[str, ...] = ()
+    """Title and text that are published with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,10 @@ def _card(
         if last[entry.place.delivery] is entry and entry.place.delivery
         if asset.kind in ("clip", "image")
     }
+    for entry, record in finished:
+        if "caption" in record.outputs and entry.place.delivery in frames:
+            frame = frames[entry.place.delivery]
+            frames[entry.place.delivery] = replace(frame, caption=_caption(record))
     moves = not frames or any(frame.kind == "clip" for frame in frames.values())
     face = min(frames.values(), key=_unlike_a_tile, default=None)
     product = told.get("product")
@@ -211,6 +217,16 @@ def _frame(entry: Entry, record: Record, port: str, asset: Asset, shelf: Shelf) 
         filename=named.name if named else preview,
         covered=shelf.covered(entry.place.delivery),
     )
+
+
+def _caption(record: Record) -> tuple[str, ...]:
+    """Return title and text; hashtags that have a field of their own come last."""
+    said = record.recipe["params"]
+    told = said if isinstance(said, dict) else {}
+    text, tags = str(told.get("text") or ""), told.get("hashtags")
+    named = [f"#{tag}" for tag in tags] if isinstance(tags, list) else []
+    apart = [tag for tag in named if tag not in text]
+    return tuple(filter(None, (str(told.get("title") or ""), text, " ".join(apart))))
 
 
 def _facts(
