@@ -7,6 +7,8 @@ compiled, so that 30 blocks take the time of one, and nothing is autotuned: that
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch.fx.experimental._config
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 NETWORKS = ("transformer", "transformer_2")
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyreel" / "inductor"
+"""What was compiled: torch's own default is under /tmp, which does not outlive a restart."""
+
 
 def compile_pipeline(pipe: DiffusionPipeline, backend: str = "inductor") -> None:
     """Compile the repeated parts of `pipe`; nothing is compiled before it first runs.
@@ -24,11 +29,16 @@ def compile_pipeline(pipe: DiffusionPipeline, backend: str = "inductor") -> None
         pipe: any; Z-Image's is compiled from its text encoder to its autoencoder.
         backend: of torch.compile.
     """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE))
     if type(pipe.transformer).__name__ == "ZImageTransformer2DModel":
         _compile_zimage(pipe, {"dynamic": True, "backend": backend})
         return
+    from gpu.turbo import wan
+
     for network in (getattr(pipe, name, None) for name in NETWORKS):
         if network is not None:
+            if type(network).__name__ == "WanTransformer3DModel":
+                wan.make_fusible(network)
             network.compile_repeated_blocks(backend=backend)
 
 

@@ -44,13 +44,24 @@ def quantise_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def multiply(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     """Return x·W' + b for `x` (rows, in) from 8-bit `weight` (out, in), in the dtype of `x`."""
-    values, scales = quantise_rows(x)
-    if x.is_cuda:
+    return multiply_rows(*quantise_rows(x), weight, scale, bias, x.dtype)
+
+
+def multiply_rows(
+    values: Tensor,
+    scales: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    bias: Tensor | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Return what `multiply` does, of rows that are 8-bit already."""
+    if values.is_cuda:
         return torch._scaled_mm(
-            values, weight.t(), scales, scale.t(), bias, out_dtype=x.dtype, use_fast_accum=True
+            values, weight.t(), scales, scale.t(), bias, out_dtype=dtype, use_fast_accum=True
         )
     out = F.linear(values.float(), weight.float()) * scales * scale.t()
-    return (out if bias is None else out + bias).to(x.dtype)
+    return (out if bias is None else out + bias).to(dtype)
 
 
 class RowwiseLinear(nn.Linear):

@@ -168,3 +168,18 @@ def scaled_matmul(
     at = out + i[:, None].to(tl.int64) * columns + j[None, :]
     inside = (i[:, None] < rows) & (j[None, :] < columns)
     tl.store(at, sums.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def gelu_rows(x, values, scales, columns, WIDTH: tl.constexpr):
+    """GELU (by tanh) of one row, and its e4m3 values with their scale: see `wan.gelu_rows`."""
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, WIDTH)
+    wide = tl.load(x + row * columns + at, mask=at < columns, other=0.0).to(tl.float32)
+    # 0.5 (1 + tanh u) = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
+    inner = 1.5957691216057308 * (wide + 0.044715 * wide * wide * wide)
+    raised = wide / (1 + tl.exp(-inner))
+    scale = tl.maximum(tl.max(tl.abs(raised), 0), 1e-12) / 448
+    held = tl.minimum(tl.maximum(raised / scale, -448.0), 448.0)
+    tl.store(values + row * columns + at, held.to(values.dtype.element_ty), mask=at < columns)
+    tl.store(scales + row, scale)
