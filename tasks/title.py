@@ -6,6 +6,7 @@ ground beneath the letters, when it is run. `export` lays the file over whatever
 
 from __future__ import annotations
 
+import io
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -109,13 +110,17 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         StageFailed: where a clip's frames cannot be read.
         Interrupted: where the run was cancelled.
     """
+    seen: dict[Path, list[Image.Image]] = {}  # deliveries of one shape share a clip
     for node in nodes:
         if studio.cancelled():
             raise Interrupted("title was cancelled; what was finished is kept")
         started = time.perf_counter()
         file = TitleFile.model_validate(node.params)
         font = bundled_file(file.font) if file.font else studio.path(node, "font")
-        text, facts = write(file, font, beneath(file, node, studio))
+        picture = studio.path(node, "clip" if file.frames else "image")
+        if picture not in seen:
+            seen[picture] = pictures(picture, file.frames, studio.cancelled)
+        text, facts = write(file, font, [file.framing.draw(one) for one in seen[picture]])
         path = workspace / f"{node.key}.ass"
         path.write_text(text, encoding="utf-8")
         draft = Draft(path, "text", "text/x-ssa", *file.framing.size)
@@ -159,25 +164,32 @@ def _look(
     return choose(ground, colour, help_)
 
 
-def beneath(file: TitleFile, node: Node, studio: Studio) -> list[Image.Image]:
-    """Return what lies beneath the letters: the picture, or a clip's first, middle and last frame.
+def pictures(path: Path, frames: int, cancelled: ffmpeg.Cancelled) -> list[Image.Image]:
+    """Return a picture, or a clip's first, middle and last frame.
+
+    Args:
+        path: of the picture or clip.
+        frames: that the clip has; 0: it is a picture.
+        cancelled: once true, the process is killed.
 
     Raises:
         StageFailed: where ffmpeg cannot read the clip.
     """
-    if not file.frames:
-        return [file.framing.draw(open_photo(studio.path(node, "image")))]
-    wanted = sorted({0, file.frames // 2, file.frames - 1})
+    if not frames:
+        return [open_photo(path)]
+    wanted = sorted({0, frames // 2, frames - 1})
     chosen = "+".join(f"eq(n,{number})" for number in wanted)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.NamedTemporaryFile() as file:
         ffmpeg.run(
             [
-                *("-i", str(studio.path(node, "clip")), "-fps_mode", "passthrough"),
-                *("-vf", f"select='{chosen}',{ffmpeg.TO_RGB}", f"{folder}/%d.ppm"),
+                *("-i", str(path), "-vf", f"select='{chosen}',{ffmpeg.TO_RGB}"),
+                *("-fps_mode", "passthrough", "-c:v", "ppm", "-f", "image2pipe", file.name),
             ],
-            cancelled=studio.cancelled,
+            cancelled=cancelled,
         )
-        return [file.framing.draw(Image.open(path)) for path in sorted(Path(folder).iterdir())]
+        found = file.read()
+    size = len(found) // len(wanted)
+    return [Image.open(io.BytesIO(found[at : at + size])) for at in range(0, len(found), size)]
 
 
 STAGE = Stage(
