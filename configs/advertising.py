@@ -21,6 +21,9 @@ from configs.fill import fill
 from configs.labels import Market
 from configs.marks import read
 
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f]"
+)
 AROUND = 6
 """Characters of the text that a message shows on either side of a word."""
 
@@ -85,8 +88,7 @@ def rules() -> Mapping[str, Rule]:
 
 def plain(text: str) -> str:
     """Return a text as words are looked for in it: narrow, in small letters, nothing invisible."""
-    narrow = unicodedata.normalize("NFKC", text)
-    return "".join(char for char in narrow if unicodedata.category(char) != "Cf").casefold()
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def find(
@@ -107,14 +109,15 @@ def find(
         allowed: phrases that the brand lets stand, each with its reason.
     """
     said = plain(text)
-    let = {plain(phrase): reason for phrase, reason in (allowed or {}).items()}
+    about, let = tuple(names), {plain(phrase): why for phrase, why in (allowed or {}).items()}
     for rule in rules().values():
-        if rule.market not in markets or not rule.speaks_of(names):
+        if rule.market not in markets or (rule.deliveries and delivery not in rule.deliveries):
             continue
-        if rule.deliveries and delivery not in rule.deliveries:
+        hits = list(rule.pattern.finditer(said))
+        if not hits or not rule.speaks_of(about):
             continue
         spared = [match.span(1) for match in rule.spared.finditer(said)] if rule.unless else []
-        for match in rule.pattern.finditer(said):
+        for match in hits:
             start, end = match.span()
             if any(left <= start and end <= right for left, right in spared):
                 continue
@@ -139,6 +142,9 @@ def _any(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _whole(word: str) -> str:
-    before = r"(?<![a-z0-9])" if word[0].isascii() and word[0].isalnum() else ""
-    after = r"(?![a-z0-9])" if word[-1].isascii() and word[-1].isalnum() else ""
-    return f"{before}{re.escape(word)}{after}"
+    """Return a word's pattern; it begins with a letter, so that `re` skips to where one stands."""
+    latin = "a-z0-9"
+    first, rest = re.escape(word[0]), re.escape(word[1:])
+    before = f"(?<![{latin}]{first})" if word[0].isascii() and word[0].isalnum() else ""
+    after = f"(?![{latin}])" if word[-1].isascii() and word[-1].isalnum() else ""
+    return f"{first}{before}{rest}{after}"
