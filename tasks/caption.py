@@ -117,7 +117,7 @@ class Writer:
         made: dict[str, str] = {}
         for words in self.wording.hashtags or ():
             tag = _LEFT_OUT.sub("", self.fill(words, "hashtags").removeprefix("#"))
-            if tag and (not re.fullmatch(r"\w+", tag) or tag.isdigit()):
+            if tag and not re.fullmatch(r"\w+", tag):
                 raise self.bad("hashtags", f"{tag!r}: a hashtag is letters, hanzi, digits and `_`")
             if tag:
                 made.setdefault(tag.casefold(), tag)
