@@ -24,15 +24,14 @@ def sla_forward(
 ):  # fmt: skip
     """One block of queries of one head: `triton_sla.fused_attention` tells what and how.
 
-    AT_ONCE chosen blocks of keys are taken in a step. Only the clip's last block may be ragged, and
-    `chosen` rises, so only the last step is masked.
+    AT_ONCE chosen blocks of keys, one or two, are taken in a step. Only the clip's last block may
+    be ragged, and `chosen` rises, so only the last step is masked.
     """
     head = tl.program_id(1).to(tl.int64)
     start = (head // heads * length * heads + head % heads) * D  # of this batch and head
     row = heads * D
     rows = tl.program_id(0) * BLOCK_Q + tl.arange(0, BLOCK_Q)
     columns, channels = tl.arange(0, AT_ONCE * BLOCK_K), tl.arange(0, D)
-    slots, within = columns // BLOCK_K, columns % BLOCK_K
     at = rows[:, None] * row + channels[None, :]
     queries = tl.load(q + start + at, mask=rows[:, None] < length, other=0.0)
     picked = chosen + (head * tl.num_programs(0) + tl.program_id(0)) * kept
@@ -44,14 +43,15 @@ def sla_forward(
     sums = tl.zeros([BLOCK_Q, D], tl.float32)
     last = (kept - 1) // AT_ONCE * AT_ONCE
     for i in range(0, last, AT_ONCE):
-        tokens = tl.load(picked + i + slots) * BLOCK_K + within
+        second = tl.load(picked + i + AT_ONCE - 1) - 1
+        tokens = tl.where(columns < BLOCK_K, tl.load(picked + i), second) * BLOCK_K + columns
         keys = tl.load(k + tokens[None, :] * row + channels[:, None])
         values = tl.load(v + tokens[:, None] * row + channels[None, :])
         scores = tl.dot(queries, keys)
         most, weight, sums = _take(scores, values, most, weight, sums, scale)
-    one_of = last + slots < kept
-    tokens = tl.load(picked + last + slots, mask=one_of, other=0) * BLOCK_K + within
-    there = one_of & (tokens < length)
+    second = tl.load(picked + kept - 1) - 1
+    tokens = tl.where(columns < BLOCK_K, tl.load(picked + last), second) * BLOCK_K + columns
+    there = (columns < (kept - last) * BLOCK_K) & (tokens < length)
     keys = tl.load(k + tokens[None, :] * row + channels[:, None], mask=there[None, :], other=0.0)
     values = tl.load(v + tokens[:, None] * row + channels[None, :], mask=there[:, None], other=0.0)
     scores = tl.where(there[None, :], tl.dot(queries, keys), -float("inf"))

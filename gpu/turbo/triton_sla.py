@@ -38,7 +38,7 @@ class Launch:
     """How the kernel is cut and kept busy."""
 
     at_once: int = 2
-    """Chosen blocks of keys in a step, a power of two."""
+    """Chosen blocks of keys in a step: one or two."""
     warps: int = 8
     """Of 32 threads, for each block of queries."""
     stages: int = 2
@@ -132,7 +132,7 @@ def key_state(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     with torch.cuda.device_of(k):  # type: ignore[no-untyped-call]
         kernels.key_state[parts, batch * heads](
             k.contiguous(), v.contiguous(), state, total, length, heads, -(-count // parts),
-            D=width, BLOCK=KEYS, num_warps=8, num_stages=2,
+            D=width, BLOCK=KEYS, num_warps=4, num_stages=3,
         )  # fmt: skip
     return state.sum(0), total.sum(0)
 

@@ -47,9 +47,9 @@ class _Past:
         before = self._zeros(x) if self.first else next(self._before)
         x = torch.cat([before, x], 2)
         self.after.append(_packed(x[:, :, -2:]))
-        if x.shape[2] % 2 == 0 and _better_in_pairs(x):
-            weight, bias = _for_pairs(conv.weight), torch.cat([conv.bias, conv.bias])
-            return _single(_convolve(_pairs(x), weight, bias))
+        if x.shape[2] % 2 == 0 and hasattr(conv, "for_pairs"):
+            bias = torch.cat([conv.bias, conv.bias])
+            return _single(_convolve(_pairs(x), conv.for_pairs, bias))
         return _convolve(x, conv.weight, conv.bias)
 
     def skip(self, x: Tensor) -> None:
@@ -63,19 +63,21 @@ class _Past:
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     high, wide = weight.shape[3:]
-    if x.is_cuda:
-        x, weight = (one.contiguous(memory_format=torch.channels_last_3d) for one in (x, weight))
     return F.conv3d(x, weight, bias, padding=(0, high // 2, wide // 2))
 
 
-def _better_in_pairs(x: Tensor) -> bool:
-    """Whether two frames side by side, as channels, are convolved faster than one after another.
+def pair_frames(vae: Module) -> None:
+    """Let convolutions of few channels see two frames side by side, as channels, where it's faster.
 
     For channels that don't divide by 64, cuDNN 9 has kernels of 2020 alone: 245 TFLOP/s on an H100
     for 96 channels, which are a third of all work, and 600 for 192. A quarter of the products are
-    then with zero. Compiled, the other order costs nothing: what made `x` writes it so.
+    then with zero. Compiled, the other order costs nothing: what made the input writes it so. The
+    weights are kept, since a compiler lays its inputs out as the weights that it is given.
     """
-    return x.is_cuda and x.shape[1] % 64 != 0 and torch.compiler.is_compiling()
+    for part in vae.decoder.modules():
+        taps = getattr(part, "kernel_size", ())
+        if taps == (3, 3, 3) and part.in_channels % 64 and not hasattr(part, "for_pairs"):
+            part.register_buffer("for_pairs", _for_pairs(part.weight), persistent=False)
 
 
 def _pairs(x: Tensor) -> Tensor:
@@ -191,6 +193,8 @@ def decode(vae: Module, latents: Tensor, *, compiled: bool = False) -> Iterator[
     """
     run = _compiled() if compiled else group
     if latents.is_cuda:
+        if compiled:
+            pair_frames(vae)
         lay_out(vae)
         latents = latents.contiguous(memory_format=torch.channels_last_3d)
     rest, size = latents.shape[2] - 1, 1
@@ -208,8 +212,7 @@ def decode(vae: Module, latents: Tensor, *, compiled: bool = False) -> Iterator[
 
 def lay_out(vae: Module) -> None:
     """Lay the convolutions' weights out as a graphics card reads them; twice does no harm."""
-    for weight in vae.parameters():  # Module.to refuses this format for weights of four dimensions
-        if weight.ndim == 5:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
-        elif weight.ndim == 4 and weight.shape[0] > 1:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    forms = {5: torch.channels_last_3d, 4: torch.channels_last}
+    for weight in (*vae.parameters(), *vae.buffers()):
+        if weight.ndim in forms:  # Module.to takes one format for all
+            weight.data = weight.data.contiguous(memory_format=forms[weight.ndim])
