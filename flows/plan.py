@@ -146,6 +146,7 @@ def plan(resolved: Resolved) -> Plan:
     """
     steps = wire(resolved.pipeline, resolved.pipeline_marks, STAGES)
     _check_titles(resolved, steps)
+    _check_labels(resolved, steps)
     with _uncollected():
         prompts = write_prompts(resolved)
         nodes, places = unroll(resolved, steps, prompts)
@@ -177,6 +178,24 @@ def _check_titles(resolved: Resolved, steps: tuple[Step, ...]) -> None:
             raise BadPlan(
                 f"{place}: pipeline: {resolved.campaign.pipeline} has no stage `title`, and "
                 f"{shot.id} has words to set; add the stage, or delete the title's settings"
+            )
+
+
+def _check_labels(resolved: Resolved, steps: tuple[Step, ...]) -> None:
+    """Refuse files that nothing says a model made: leaving that out takes a name and a reason."""
+    waived = all(resolved.settings(shot).label.off for shot in resolved.shots)
+    for step in steps:
+        if step.stage.id == "export" and "label" not in step.wires and not waived:
+            raise BadPlan(
+                f"{step.place}: {step.id} has no `label`, so that no words would say that a model "
+                "made its files: wire `label: label.label`, or say who goes without and why: "
+                "`label.off: {by: NAME, reason: WHY}`"
+            )
+        if step.sink and "delivery" in step.stage.gives and step.stage.id != "sign":
+            raise BadPlan(
+                f"{step.place}: {step.id}: nothing writes into its files what machines read (and "
+                f"keeps who waived a label): add `{{id: sign, per: delivery, in: {{delivery: "
+                f"{step.id}.delivery, …}}}}` as the shipped pipelines have it"
             )
 
 

@@ -31,6 +31,9 @@ POSITIONS = ("top-left", "top-right", "bottom-left", "bottom-right", "top", "bot
 INKED = 128
 """Of 255: a row of pixels counts as ink from half on."""
 
+SMOOTH = 4
+"""Times its size at which the plate is drawn."""
+
 ROOM = 0.3
 """Of the letters' size: the plate's rim, and the gap to a logo."""
 
@@ -134,16 +137,28 @@ def draw(file: LabelFile) -> Image.Image:
     if file.off:
         return overlay
     pen, used = ImageDraw.Draw(overlay), font(file.letters)
-    left, top, right, bottom = file.area
+    left, top, _, _ = file.area
     rim = _rim(file.letters)
-    ground = (0, 0, 0, round(255 * file.plate))
-    pen.rounded_rectangle((left, top, right - 1, bottom - 1), radius=rim, fill=ground)
+    overlay.putalpha(_ground(file, rim))
     for line in file.lines:
         box = used.getbbox(line)
         top += rim
         pen.text((left + rim - box[0], top - box[1]), line, font=used, fill="white")
         top += math.ceil(box[3] - box[1])
     return overlay
+
+
+def _ground(file: LabelFile, radius: int) -> Image.Image:
+    """Return the plate as an alpha channel; drawn large, since Pillow's own corners are jagged."""
+    left, top, right, bottom = file.area
+    size = right - left, bottom - top
+    large = Image.new("L", (SMOOTH * size[0], SMOOTH * size[1]))
+    end = (large.width - 1, large.height - 1)
+    level = round(255 * file.plate)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, *end), SMOOTH * radius, fill=level)
+    alpha = Image.new("L", (file.width, file.height))
+    alpha.paste(large.resize(size, Image.Resampling.BOX), (left, top))
+    return alpha
 
 
 def plate_size(said: Sequence[str], letters: int) -> tuple[int, int]:

@@ -230,11 +230,12 @@ def test_another_source_is_told(desk: Desk, done: Plan):
     again = after(done, desk.resolve(lambda brief: brief["products"][1].pop("image")))
     assert "image is now the keyframe" in " ".join(again.reasons.values())
     stages = list(shipped("pipelines/social-clip")["stages"])
-    export = {"id": "export", "per": "delivery", "in": {"clip": "animate.clip"}}
-    kept = [s for s in stages if s["id"] in ("expand", "keyframe", "animate")]
-    desk.write("pipelines/bare", {"stages": [*kept, export]})
+    for stage in stages:
+        if stage["id"] in ("title", "export"):
+            stage["in"] = {port: of for port, of in stage["in"].items() if port != "overlay"}
+    desk.write("pipelines/bare", {"stages": [s for s in stages if s["id"] != "watermark"]})
     bare = after(done, desk.resolve(put(["pipeline"], "bare")))
-    assert set(bare.reasons.values()) == {"no label any more, no overlay any more"}
+    assert set(bare.reasons.values()) == {"no overlay any more", "input export changed"}
 
 
 def test_a_stage_that_works_differently_is_told(desk: Desk, done: Plan):
