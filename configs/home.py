@@ -98,6 +98,11 @@ class Home:
         return self.root / "deliveries"
 
     @property
+    def packages(self) -> Path:
+        """Zips for whoever publishes: one folder a campaign."""
+        return self.root / "packages"
+
+    @property
     def cache(self) -> Path:
         """Anything that can be made again: file hashes, expansions."""
         return self.root / "cache"

@@ -60,7 +60,7 @@ def package(home: Home, name: str, out: Path | None = None) -> Packed:
     items, gaps = Ready(campaign, library, run, store).sorted()
     if not items:
         raise BadInput(f"nothing of {campaign.name} is finished; `keyreel run {name}` goes on")
-    folder = _folder(out or home.root / "packages" / campaign.name)
+    folder = _folder(out or home.packages / campaign.name)
     packed = Packed(folder, folder / f"{safe(campaign.name)}.ics", gaps)
     with telling_of_space(folder):
         for delivery, group in groupby(items, key=lambda item: item.delivery):

@@ -137,7 +137,8 @@ def finished(home: Home, run: Run) -> None:
         "Next, try:\n"
         f"  keyreel --home {home.root} plan {run.campaign}\n"
         f'  keyreel --home {home.root} query "SELECT * FROM v_weekly_output"\n'
-        f"  keyreel --home {home.root} show {_one_delivery(home, run)}"
+        f"  keyreel --home {home.root} show {_one_delivery(home, run)}\n"
+        f"  keyreel --home {home.root} package {run.campaign}"
     )
 
 

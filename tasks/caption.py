@@ -148,14 +148,14 @@ class Writer:
         if not isinstance(limit, Length) or not text:
             return
         found = length(text, limit.count)
-        if not limit.min <= found <= limit.max:
-            verb = "takes at most" if found > limit.max else "wants at least"
-            bound = limit.max if found > limit.max else limit.min
-            raise self.bad(
-                field,
-                f"is {found} long as the platform counts ({limit.count}), and it {verb} {bound}: "
-                f"{text[:40]!r}; reword it, or give this delivery its own in caption.platforms",
-            )
+        if limit.min <= found <= limit.max:
+            return
+        bound = f"at most {limit.max}" if found > limit.max else f"at least {limit.min}"
+        raise self.bad(
+            field,
+            f"is {found} long as the platform counts ({limit.count}), and it takes {bound}: "
+            f"{text[:40]!r}; reword it, here or for this delivery alone in caption.platforms",
+        )
 
     def place(self, field: str) -> str:
         """Return the setting that a field was written in."""

@@ -121,7 +121,7 @@ class TestLimits:
         [
             ("douyin", {"title": "春" * 31}, "caption.title: is 31 long .*at most 30"),
             ("xiaohongshu", {"title": "春" * 20 + "a"}, r"is 21 long .*\(halves\).* at most 20"),
-            ("wechat-channels", {"title": "上新"}, "is 2 long .* wants at least 6"),
+            ("wechat-channels", {"title": "上新"}, "is 2 long .* takes at least 6"),
             ("x", {"text": "春" * 141}, r"is 282 long .*\(weighted\).* at most 280"),
             ("tiktok", {"text": "🛍" * 1101}, "is 2202 long .*at most 2200"),
             ("youtube-short", {"text": "春" * 1667}, "is 5001 long .*at most 5000"),
