@@ -201,7 +201,7 @@ class _Walk:
             kind=step.stage.id,
             version=step.stage.version,
             params=decision.params,
-            inputs={**cell.inputs, **decision.files},
+            inputs={**step.stage.read(cell.inputs), **decision.files},
             model=model,
             pixels=self.loom.facts.pixels if decision.uses_model else {},
             notes=notes,

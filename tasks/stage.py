@@ -193,6 +193,13 @@ class Stage:
     """Which of the profile's models it draws with."""
     optional: frozenset[str] = frozenset()
     """Input ports that a pipeline may leave unwired."""
+    measured: frozenset[str] = frozenset()
+    """Input ports of which it asks only what `Cell.pictures` says: their files are not its inputs,
+    and what is in them changes no key."""
     worded: bool = False
     """What it decides depends on the shot's own words (product, day), not on pictures and settings
     alone: it is asked for every shot."""
+
+    def read(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        """Return the inputs whose files it reads."""
+        return {port: source for port, source in inputs.items() if port not in self.measured}

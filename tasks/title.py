@@ -201,5 +201,6 @@ STAGE = Stage(
     decide=decide,
     run=run,
     optional=frozenset({"image", "clip", "overlay", "label"}),
+    measured=frozenset({"overlay", "label"}),
     worded=True,
 )

@@ -206,7 +206,7 @@ def made(desk: Desk, planned, run: str, state: str = "made") -> None:
 
 
 def only_two_nodes(brief) -> None:
-    """Keep one shot and one delivery: five nodes, so that a test writes few files."""
+    """Keep one shot and one delivery: eight nodes, so that a test writes few files."""
     brief.update(matrix={"product": ["rouge-01"], "day": ["fri"]}, deliveries=["douyin"])
 
 
@@ -216,7 +216,7 @@ def test_what_runs_left_is_read_back(desk: Desk):
     made(desk, first, "20260301-1-demo")
     again = prepare(desk.home, "demo", profile="mini").plan
     assert set(again.states.values()) == {"cached"}
-    assert again.headline().startswith("demo: 1 shot, 5 nodes: 0 to make, 5 cached")
+    assert again.headline().startswith("demo: 1 shot, 8 nodes: 0 to make, 8 cached")
 
     def brighter(brief):
         only_two_nodes(brief)
@@ -224,6 +224,7 @@ def test_what_runs_left_is_read_back(desk: Desk):
 
     stale = plan(desk.found(brighter))
     assert sorted(stale.reasons.values()) == [
+        "input export changed",
         "input watermark changed",
         "watermark.opacity: 0.8 -> 0.4",
     ]

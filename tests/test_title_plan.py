@@ -26,13 +26,18 @@ def with_titles(**settings):
     return change
 
 
+def without_titles(brief):
+    """Leave the demo's own titles out."""
+    del brief["settings"]
+
+
 def nodes_of(plan, stage):
     return {str(node.address): node for node in plan.nodes.values() if node.address.stage == stage}
 
 
 def test_titles_are_nodes_of_their_own(desk):
     """One for each delivery of each shot; the same campaign without has none."""
-    plain = desk.plan()
+    plain = desk.plan(without_titles)
     titled = desk.plan(with_titles(text="{{ product.name }}", language="both"))
     assert nodes_of(plain, "title") == {}
     made = nodes_of(titled, "title")
@@ -53,11 +58,29 @@ def test_words_move_no_keyframe_and_no_clip(desk):
     assert keys.isdisjoint(n.key for n in nodes_of(other, "export").values())
 
 
+def test_another_logo_moves_no_title_that_it_does_not_touch(desk):
+    """Titles keep off the logo's box; how strong the logo is does not matter to them."""
+    change = with_titles(text="春日")
+
+    def brighter(brief):
+        change(brief)
+        brief["brand"]["watermark"]["opacity"] = 0.4
+
+    def wider(brief):
+        change(brief)
+        brief["brand"]["watermark"]["width"] = 0.4
+
+    first, same, other = (desk.plan(edit) for edit in (change, brighter, wider))
+    keys = [{n.key for n in nodes_of(plan, "title").values()} for plan in (first, same, other)]
+    assert keys[0] == keys[1]
+    assert keys[0] != keys[2]
+
+
 def test_an_override_sets_one_shots_words(desk):
     """A price for the lipstick alone."""
 
     def change(brief):
-        brief["products"][0]["facts"] = {"price": "129"}
+        without_titles(brief)
         brief["overrides"] = [
             {
                 "match": {"product": "rouge-01"},
@@ -93,7 +116,7 @@ def test_a_poster_text_is_set_and_not_drawn(desk):
     [
         ({"text": "口红💄"}, r"demo\.yaml:\d+: .*title\.text: Noto Sans SC has no glyph for '💄'"),
         ({"text": "{{ product.prize }}"}, r"demo\.yaml:\d+: .*title\.text: .*prize"),
-        ({"price": "¥{{ product.facts.price }}"}, r"demo\.yaml:\d+: .*title\.price: .*price"),
+        ({"price": "¥{{ product.facts.cost }}"}, r"demo\.yaml:\d+: .*title\.price: .*cost"),
         ({"text": "a", "font": "Comic Sans"}, r"demo\.yaml:\d+:\d+: .*title\.font: 'Comic Sans'"),
         (
             {"text": "a", "font_file": "brand/no.ttf"},
