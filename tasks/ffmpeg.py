@@ -31,6 +31,9 @@ THREADS = 1
 """Of each x264 encoder. Another count gives other bytes, so it does not follow the machine; cores
 are filled by encoders side by side, which costs less CPU and memory than threads within one."""
 
+MASTER_THREADS = 4
+"""Of a master clip's encoder, which no other runs beside: it keeps up with a card that decodes."""
+
 POLL = 0.05
 """Seconds between looks at the process: how late a cancel may be."""
 
@@ -167,7 +170,13 @@ def word(value: str) -> str:
 
 
 def x264(
-    *, fps: float, crf: int, preset: str, edit_list: bool = True, ceiling: int | None = None
+    *,
+    fps: float,
+    crf: int,
+    preset: str,
+    edit_list: bool = True,
+    ceiling: int | None = None,
+    threads: int = THREADS,
 ) -> list[str]:
     """Return the options of one deterministic H.264 MP4: closed groups of 2 s, index in front.
 
@@ -177,12 +186,13 @@ def x264(
         preset: x264's.
         edit_list: False for players that refuse one.
         ceiling: bits a second that no half second goes above, where `crf` would.
+        threads: of the encoder; another count gives other bytes.
     """
     capped = ("-maxrate", str(ceiling), "-bufsize", str(ceiling // 2)) if ceiling else ()
     flags = "+faststart" if edit_list else "+faststart+negative_cts_offsets"
     return [
         *("-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-profile:v", "high", *capped),
-        *("-threads", str(THREADS), "-g", str(round(2 * fps)), "-flags:v", "+bitexact+cgop"),
+        *("-threads", str(threads), "-g", str(round(2 * fps)), "-flags:v", "+bitexact+cgop"),
         *("-fflags", "+bitexact", "-map_metadata", "-1", "-movflags", flags),
         *(() if edit_list else ("-use_editlist", "0")),
     ]
@@ -217,7 +227,7 @@ def write_clip(
     arguments = [
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}"),
         *("-i", "pipe:0", "-vf", f"{TO_YUV},format=yuv420p,{BT709}"),
-        *x264(fps=fps, crf=crf, preset=preset),
+        *x264(fps=fps, crf=crf, preset=preset, threads=MASTER_THREADS),
         *("-tune", "fastdecode"),  # every export decodes it: half the time for 15 % more bytes
         str(path),
     ]

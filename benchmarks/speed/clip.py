@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from itertools import count
@@ -79,17 +79,22 @@ class Bench:
         """Width, height, frames."""
         return (64, 48, 9) if self.tiny else (*self.kind.size, 81)
 
+    @property
+    def runs(self) -> int:
+        """Of which the median is told."""
+        return 1 if self.tiny else RUNS
+
     def spec(self, fit: Fit) -> WeightsSpec:
         """Return the recipe of the model with a fit; a processor neither compiles nor has cuDNN."""
         if self.device == "cpu":
             fit = Fit(quantisation=fit.quantisation)
+        dtype = "float32" if self.device == "cpu" else "bfloat16"
         folder = ARCHITECTURES / self.kind.architecture
-        return WeightsSpec(folder, self.kind.pipeline, "w", "bfloat16", self.device, fit=fit)
+        return WeightsSpec(folder, self.kind.pipeline, "w", dtype, self.device, fit=fit)
 
     def load(self, spec: WeightsSpec, turbo: bool = True) -> Any:  # noqa: ANN401
         """Return the pipeline with random weights; with TurboDiffusion's attention and sampler."""
-        plain = spec.folder, spec.pipeline, spec.fingerprint, spec.dtype, spec.device
-        pipe = make(WeightsSpec(*plain), tiny=self.tiny)
+        pipe = make(replace(spec, fit=Fit()), tiny=self.tiny)
         for network in (getattr(pipe, name, None) for name in fits.TRANSFORMERS):
             if network is None:
                 continue
@@ -153,7 +158,7 @@ def _write(path: Path, frames: Any, **how: Any) -> None:  # noqa: ANN401
 def ours(bench: Bench, fit: Fit, name: str, weights: Weights) -> Iterator[Figure]:
     """Yield seconds of a clip and of its stages, and peaks of memory."""
     cold = sum(clip(bench, bench.request(fit), weights) for _ in range(2))
-    clocks = [_clocked(bench, fit, weights) for _ in range(RUNS)]
+    clocks = [_clocked(bench, fit, weights) for _ in range(bench.runs)]
     took = median(sum(clock.seconds().values()) for clock in clocks)
     to = "to the file" if encoder() else "to the frames in main memory: there is no encoder here"
     note = f"{to}; the first two with making and compiling {cold:.0f} s"
@@ -175,7 +180,7 @@ def _clocked(bench: Bench, fit: Fit, weights: Weights) -> Clock:
             part.register_forward_pre_hook(lambda *_, stage=stage: clock.tick(stage))
             for stage, part in (
                 ("words", pipe.text_encoder),
-                ("keyframe", pipe.vae.encoder.mid_block),
+                ("keyframe", pipe.vae.encoder.mid_block.attentions[0]),
                 ("steps", pipe.transformer.condition_embedder),
             )
         ]
@@ -207,7 +212,7 @@ def plain(bench: Bench) -> Iterator[Figure]:
 
     run()
     note = "to the frames in main memory"
-    yield Figure("plain diffusers: clip", median(run() for _ in range(3)), "s", note=note)
+    yield Figure("plain diffusers: clip", median(run() for _ in range(bench.runs)), "s", note=note)
 
 
 def errors(bench: Bench) -> Iterator[Figure]:

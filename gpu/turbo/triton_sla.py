@@ -46,8 +46,8 @@ class Launch:
 
 
 WIDE, NARROW = Launch(), Launch(at_once=1, stages=3)
-"""With blocks of 128 queries and 64 keys an H100 reaches 397 TFLOP/s and 319; with descriptors of
-tensors in place of pointers 416, which no card before it knows."""
+"""An H100 with blocks of 128 queries: 397 TFLOP/s over keys by 128, 319 by 64. Two blocks of 64 in
+a step gave 354 where each token's address was looked up for itself; now by two numbers a step."""
 
 ROOMY = ((8, 0), (9, 0), (10, 0), (10, 3))
 """Compute capabilities whose 163 KB of shared memory or more hold a WIDE launch; others have 99."""
