@@ -158,18 +158,20 @@ def fit(items: Sequence[Item], font: Font, zone: Zone, size: float, position: st
 def _set(items: tuple[Item, ...], font: Font, zone: Zone, em: float, position: str) -> Block | None:
     """Return the block at one size, or None where it does not fit."""
     align = align_of(position)
-    column = left, right = zone.column(position)
     sizes: dict[Role, int] = {
         item.role: max(round(em * item.scale), round(LEAST * zone.side)) for item in items
     }
+    pad = tuple(round(part * sizes[items[0].role]) for part in PAD)
+    left, right = zone.column(position)
+    if align != "center":  # a plate's edge stands where the logo's and the label's do
+        left, right = left + pad[0], right - pad[0]
     rows, height = _rows(items, font, sizes, right - left)
     if not rows:
         return None
     wide = round(max(font.width(text) * sizes[role] for role, text, _ in rows))
     x = {"left": left, "center": (left + right) // 2, "right": right}[align]
     start = {"left": x, "center": x - wide // 2, "right": x - wide}[align]
-    pad = tuple(round(part * sizes[items[0].role]) for part in PAD)
-    across = column if align == "center" else (start, start + wide)
+    across = (left, right) if align == "center" else (start, start + wide)
     top = zone.top(height, across, position, (pad[0], pad[1]))
     if top is None:
         return None

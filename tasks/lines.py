@@ -62,6 +62,8 @@ def break_lines(
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
+        if width(paragraph) > limit * (most - len(lines)):
+            return None
         parts = _parts(paragraph)
         for count in range(1, most - len(lines) + 1):
             if made := _balanced(parts, width, limit, count):

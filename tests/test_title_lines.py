@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -51,6 +52,14 @@ def test_no_more_lines_than_wanted():
     """A third line is refused where two are wanted."""
     assert lines("春日限定哑光口红上市", 4, most=2) is None
     assert len(lines("春日限定哑光口红上市", 4, most=3) or ()) == 3
+
+
+def test_a_flood_of_text_is_refused_at_once():
+    """As long as a template may grow, tried at each size: no minutes of work."""
+    started = time.process_time()
+    assert lines("口红" * 2000, 20) is None
+    assert lines("口红\n" * 1000, 20) is None
+    assert time.process_time() - started < 0.5
 
 
 ALPHABET = "春日限定口红咖啡杯新品一二，。、：！？（）《》“”¥%·…—Ab1 29.5-/"
