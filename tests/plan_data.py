@@ -44,7 +44,7 @@ class Desk:
         logo = Image.new("RGBA", (400, 120))
         logo.paste("maroon", (10, 10, 390, 110))
         logo.save(self.home.root / "brand/lumiere.png")
-        Image.new("RGB", (900, 1200), "white").save(self.home.root / "brand/mug.png")
+        Image.new("RGB", (900, 1200), "white").save(self.home.root / "brand/mug.jpg")
         self.brief = shipped("campaigns/demo")
         clip = shipped("models")["mini-clip"]
         # Fingerprints are pinned, so one folder of weights is hashed for both models.
@@ -77,7 +77,7 @@ class Desk:
     def resolve(self, change: Edit = lambda _: None, **options: Any) -> Resolved:
         """Return the demo with an edited brief, its facts pinned."""
         resolved = self.found(change, **options)
-        photo = Picture(InputFile("20" * 32, "brand/mug.png"), 900, 1200)
+        photo = Picture(InputFile("20" * 32, "brand/mug.jpg"), 900, 1200)
         photos = dict.fromkeys(resolved.facts.photos, photo)
         return with_facts(resolved, photos=photos, **PINNED)
 

@@ -25,7 +25,7 @@ def home(studio, clip_model, tiny_clip):
     made = studio({"tiny": clip_model})
     shutil.copytree(tiny_clip.folder, made.home.root / "models" / "tiny")
     (made.home.root / "brand").mkdir()
-    Image.linear_gradient("L").save(made.home.root / "brand" / "mug.png")
+    Image.linear_gradient("L").save(made.home.root / "brand" / "mug.jpg")
     return made
 
 
@@ -38,7 +38,7 @@ def node(cell, clip_model):
             kind="animate",
             version=1,
             params=STAGE.decide(cell_).params,
-            inputs={"image": InputFile("0" * 64, "brand/mug.png")},
+            inputs={"image": InputFile("0" * 64, "brand/mug.jpg")},
             model="tiny-in-home",
             pixels=PIXELS,
             notes={"model": "tiny"},
@@ -135,7 +135,7 @@ def test_a_missing_model_is_named(node, studio, clip_model, tmp_path):
     """The message says which folder is not there."""
     studio = studio({"tiny": clip_model})
     (studio.home.root / "brand").mkdir(parents=True)
-    Image.new("RGB", (9, 9)).save(studio.home.root / "brand" / "mug.png")
+    Image.new("RGB", (9, 9)).save(studio.home.root / "brand" / "mug.jpg")
     with pytest.raises(BadFile, match=r"models/tiny/model_index\.json: is missing"):
         next(STAGE.run([replace(node(), model="not there")], studio, tmp_path))
 

@@ -56,7 +56,7 @@ class TestDemo:
     def test_it_loads_with_places(self, load):
         """Values and the lines they stand on."""
         loaded = load(DEMO)
-        assert loaded.campaign.products[1].image == "brand/mug.png"
+        assert loaded.campaign.products[1].image == "brand/mug.jpg"
         line = DEMO.split("\n").index("deliveries: [douyin, xiaohongshu, bilibili]") + 1
         assert loaded.source.at(("deliveries", 1))[0] == line
 

@@ -172,8 +172,8 @@ def test_an_own_photo_stands_for_a_shot_without_pictures(tmp_path):
     """Where only a clip without a cover was made, the tile shows the photo it was made from."""
     week = Week(Home(tmp_path), days=DAYS[:1])
     (tmp_path / "brand").mkdir()
-    draw((300, 300), 0.3).save(tmp_path / "brand" / "mug.png")
-    export = week.export("mug-01/2026-03-02", "own", (90, 160), 0.1, photo="brand/mug.png")
+    draw((300, 300), 0.3).save(tmp_path / "brand" / "mug.jpg")
+    export = week.export("mug-01/2026-03-02", "own", (90, 160), 0.1, photo="brand/mug.jpg")
     page = Page(week.write(entries=(export,)))
     assert page.count("img", loading="lazy") == 1
     assert page.count("video", preload="none") == 1

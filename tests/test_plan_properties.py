@@ -31,7 +31,7 @@ def briefs(draw):
     kinds = draw(st.permutations(["口红", "香水", "咖啡杯", "手表"]))
     products = [
         {"id": f"p-{kinds[n].encode().hex()}", "name": kinds[n]}
-        | ({"image": "brand/mug.png"} if draw(st.booleans()) else {})
+        | ({"image": "brand/mug.jpg"} if draw(st.booleans()) else {})
         for n in range(number)
     ]
     matrix = {"product": "all", "day": draw(st.sampled_from(["all", ["mon"], ["tue", "sat"]]))}

@@ -131,7 +131,7 @@ FACTS = {
     ),
     "logo moved": ({"logos": {"logo": InputFile("10" * 32, "brand/moved.png")}}, {}),
     "photo": (
-        {"photos": {"mug-01": Picture(InputFile("21" * 32, "brand/mug.png"), 900, 1200)}},
+        {"photos": {"mug-01": Picture(InputFile("21" * 32, "brand/mug.jpg"), 900, 1200)}},
         {
             "animate mug-01 *": "photo file changed",
             "watermark mug-01 *": "photo file changed",

@@ -31,7 +31,7 @@ def test_pictures_are_known_by_their_bytes(desk: Desk):
     picture = Image.new("RGB", (1200, 900), "white")
     exif = picture.getexif()
     exif[274] = 6  # turned by a quarter
-    picture.save(desk.home.root / "brand/mug.png", exif=exif)
+    picture.save(desk.home.root / "brand/mug.jpg", exif=exif)
     after = desk.found().facts.photos["mug-01"]
     assert (after.width, after.height) == (900, 1200)
     assert after.file.sha256 != before.file.sha256
@@ -40,10 +40,10 @@ def test_pictures_are_known_by_their_bytes(desk: Desk):
 def test_a_picture_may_be_a_link_inside_the_home(desk: Desk):
     """Paths are kept relative to the home, links followed and absolute ones shortened."""
     desk.found()
-    (desk.home.root / "brand/link.png").symlink_to("mug.png")
-    for path in ("brand/link.png", str(desk.home.root / "brand/mug.png")):
+    (desk.home.root / "brand/link.png").symlink_to("mug.jpg")
+    for path in ("brand/link.png", str(desk.home.root / "brand/mug.jpg")):
         photos = desk.found(lambda brief, path=path: brief["products"][1].update(image=path)).facts
-        assert photos.photos["mug-01"].file.path == "brand/mug.png"
+        assert photos.photos["mug-01"].file.path == "brand/mug.jpg"
 
 
 def remove(path):
@@ -75,7 +75,7 @@ def pipe(path):
 
 @pytest.mark.parametrize("spoil", [remove, cut, prose, escape, folder, pipe])
 @pytest.mark.parametrize(
-    ("file", "field"), [("lumiere.png", "brand.logo"), ("mug.png", r"products\[1\]\.image")]
+    ("file", "field"), [("lumiere.png", "brand.logo"), ("mug.jpg", r"products\[1\]\.image")]
 )
 @pytest.mark.timeout(10)
 def test_a_spoiled_picture_is_one_error(desk: Desk, spoil, file: str, field: str):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 
 from configs.errors import BadInput
 from configs.home import Home
@@ -123,7 +125,7 @@ def test_a_poster_text_is_set_and_not_drawn(desk):
             r"demo\.yaml:\d+: title\.font_file: .*no\.ttf",
         ),
         ({"text": "a", "font_file": "../../x.ttf"}, r"title\.font_file: .*leads outside the home"),
-        ({"text": "a", "font_file": "brand/mug.png"}, r"title\.font_file: mug\.png: is no TTF"),
+        ({"text": "a", "font_file": "brand/mug.jpg"}, r"title\.font_file: mug\.jpg: is no TTF"),
         ({"subtitles_zh": "brand/bad.srt"}, r"demo\.yaml:\d+: title\.subtitles_zh: bad\.srt:2: "),
         (
             {"subtitles_zh": "brand/late.srt"},
@@ -176,3 +178,18 @@ def test_words_without_a_stage_are_refused(desk):
 
     with pytest.raises(BadInput, match=r"demo\.yaml:\d+: pipeline: old has no stage `title`"):
         desk.plan(change)
+
+
+@pytest.mark.parametrize("page", ["docs/titles.md", "docs/titles.zh-CN.md"])
+def test_the_pages_example_can_be_planned(desk, page):
+    """What the documentation shows is a campaign's settings, word for word."""
+    example = yaml.safe_load(Path(page).read_text("utf-8").split("```yaml\n")[1].split("```")[0])
+
+    def change(brief):
+        brief.update(settings=example["settings"], overrides=example["overrides"])
+        brief["products"][0]["facts"] = {"price": 129}
+
+    said = str([node.params for node in nodes_of(desk.plan(change), "title").values()])
+    assert "¥129 起" in said
+    assert "Matte lipstick" in said
+    assert "First one half price" in said

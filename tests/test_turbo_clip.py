@@ -52,7 +52,7 @@ def home(tmp_path_factory):
     torch.save(tensors("wan_2.1_vae"), root / "vae.pth")
     with_tokenizer(made.models / "turbowan", "video")
     (made.root / "brand").mkdir()
-    Image.linear_gradient("L").save(made.root / "brand" / "mug.png")
+    Image.linear_gradient("L").save(made.root / "brand" / "mug.jpg")
     return made
 
 
@@ -194,7 +194,7 @@ def test_the_stage_makes_the_master_clip(home, studio, cell, tmp_path):
     decided = STAGE.decide(cell(model, pictures={"image": Photo(256, 256)}))
     node = Node(
         address=Address("animate", "p/2026-03-02", "square"), kind="animate", version=1,
-        params=decided.params, inputs={"image": InputFile("0" * 64, "brand/mug.png")},
+        params=decided.params, inputs={"image": InputFile("0" * 64, "brand/mug.jpg")},
         model="some files", pixels=PIXELS, notes={"model": "turbo"},
     )  # fmt: skip
     (clip,) = STAGE.run([node], made, tmp_path)
