@@ -37,7 +37,6 @@ class Item:
     delivery: str
     platform: Words
     product: Words
-    language: Language
     day: dt.date
     at: dt.datetime | None
     """When it goes out, in the calendar's timezone; None where no time is set."""
@@ -47,6 +46,11 @@ class Item:
     cover_name: str
     cover: Asset | None
     caption: CaptionFile
+
+    @property
+    def language(self) -> Language:
+        """In which product and platform are named: the caption's."""
+        return self.caption.language
 
     def row(self) -> dict[str, Json]:
         """Return what the tables say of it."""

@@ -111,7 +111,7 @@ class Ready:
         record = self.store.record(entry.key)
         asset, cover = record.outputs["delivery"], record.outputs.get("cover")
         told = self.told(shot)
-        day = told.day
+        day, caption = told.day, caption or CaptionFile(language=told.language)
         axes = [part for part in shot.split("/") if part != day.isoformat()]
         base = self.base("-".join([day.isoformat(), *axes, delivery]))
         row = self.library.deliveries.get(delivery)
@@ -120,7 +120,6 @@ class Ready:
             delivery=delivery,
             platform=row.name if row else Words(zh=delivery, en=delivery),
             product=told.product.name,
-            language=told.language,
             day=day,
             at=self.moment(day, delivery),
             made=dt.datetime.fromisoformat(record.started),
@@ -128,7 +127,7 @@ class Ready:
             asset=asset,
             cover_name=f"{base}-cover{cover.suffix}" if cover else "",
             cover=cover,
-            caption=caption or CaptionFile(language=told.language),
+            caption=caption,
         )
 
     def told(self, shot: str) -> Told:
