@@ -1,11 +1,13 @@
 """What does export cost beside the encoding itself, and beside the other ways to do it?
 
-Four 1080-class deliveries of a 5 s clip: by keyreel, by bare encoders fed with the same frames, by
-four ffmpeg processes, and by MoviePy in an environment of its own (it pins pillow < 12).
+Four 1080-class deliveries of a 5 s clip with logo, AI label, titles, captions and sound: by
+keyreel, by bare encoders fed with the same frames and sound, by four ffmpeg processes, and by
+MoviePy with the logo only, in an environment of its own (it pins pillow < 12).
 
 Counted before it was measured, for 81 frames of 480x832 into 4 x 162 frames: decode 0.3 s, scaling
-4 x 0.1 s, logos and repeated frames 0.1 s, four covers 0.4 s, start and check 0.1 s: 1.3 s beside
-about 13 s of x264, so 1.10 times encode-only.
+4 x 0.1 s, logos, labels and repeated frames 0.2 s, titles 4 x 0.1 s, four covers 0.6 s, what stands
+out in the clip 0.1 s, start and check 0.1 s: 2.1 s beside about 14 s of x264, so 1.15 times
+encode-only at most.
 
     python -m benchmarks.export [--pairs 5] [--moviepy-pairs 5]
 """
@@ -20,7 +22,7 @@ import subprocess
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,13 +32,22 @@ from PIL import Image, ImageDraw
 
 from benchmarks.figures import Figure, at_least, at_most, write
 from catalogs.node import Node
-from tasks import export, ffmpeg, watermark
-from tasks.encode import Job, arguments
-from tasks.stage import Photo
+from configs.delivery import Delivery
+from tasks import export, ffmpeg, label, title, watermark
+from tasks.encode import BITRATE, Job, aim, arguments
+from tasks.stage import Photo, Stage
 from tests.export_data import Desk, delivery, logo
 
 SOURCE, FPS, FRAMES = (480, 832), 16, 81
 SIZES = ((1080, 1920), (1080, 1440), (1080, 1350), (1080, 1080))
+WORDS = {
+    "text": {"zh": "春日限定 哑光口红", "en": "Spring edition"},
+    "price": {"zh": "¥129", "en": "¥129"},
+    "cues": [
+        {"start": 0.2, "end": 2.4, "text": {"zh": "一抹显色，整日不脱", "en": "One stroke"}},
+        {"start": 2.6, "end": 4.8, "text": {"zh": "轻盈如无物", "en": "Light as air"}},
+    ],
+}
 MOVIEPY = """
 import json, sys
 from moviepy import CompositeVideoClip, ImageClip, VideoFileClip
@@ -86,6 +97,12 @@ def moving_scene() -> Iterator[bytes]:
         yield np.clip(np.asarray(frame) + grain, 0, 255).astype(np.uint8).tobytes()
 
 
+def stands(overlay: Path) -> tuple[int, int, int, int] | None:
+    """Return what of the frame an overlay covers: titles leave it free."""
+    with Image.open(overlay) as image:
+        return image.getchannel("A").getbbox()
+
+
 class Bench:
     """The clip, its four export nodes, and each way to make their files."""
 
@@ -93,31 +110,50 @@ class Bench:
         self.desk = Desk(root)
         self.clip = root / "clip.mp4"
         ffmpeg.write_clip(self.clip, moving_scene(), size=SOURCE, fps=FPS)
+        self.sound = root / "sound.wav"
+        noise = f"anoisesrc=r=48000:c=pink:a=0.2:d={FRAMES / FPS},aformat=channel_layouts=stereo"
+        ffmpeg.run(["-f", "lavfi", "-i", noise, "-c:a", "pcm_s16le", str(self.sound)])
+        self.picture, self.logo = root / "first.png", logo(root / "logo.png")
+        Image.frombytes("RGB", SOURCE, next(moving_scene())).save(self.picture)
         self.nodes = [self.node(size) for size in SIZES]
         work = root / "encode-only"
         work.mkdir()
         studio = self.desk.studio
-        self.jobs = [export.job_of(node, studio, work) for node in self.nodes]
+        self.jobs = aim([export.job_of(node, studio, work) for node in self.nodes])
         self.raw = [work / f"{size[0]}x{size[1]}.yuv" for size in SIZES]
         self.graph(("-c:v", "rawvideo", "-f", "rawvideo"), self.raw)
 
     def node(self, size: tuple[int, int]) -> Node:
-        """Return the export of one size, its overlay made."""
-        name = f"{size[0]}x{size[1]}"
+        """Return the export of one size, all that lies over it made."""
+        clip = Photo(*SOURCE, fps=FPS, frames=FRAMES)
         target = delivery(*size, fps={"min": 23, "max": 60})
-        photo = Photo(*SOURCE, fps=FPS, frames=FRAMES)
-        picture, mark = self.desk.root / "first.png", self.desk.root / "logo.png"
-        if not picture.exists():
-            Image.frombytes("RGB", SOURCE, next(moving_scene())).save(picture)
-            logo(mark)
-        overlay = self.desk.node(
-            *(watermark.STAGE, target, {"image": picture}, {"image": photo}),
-            files={"logo": mark},
-            name=name,
-        )
-        (made,) = self.desk.make(watermark.STAGE, overlay)
-        inputs = {"clip": self.clip, "overlay": made.drafts["overlay"].path}
-        return self.desk.node(export.STAGE, target, inputs, {"clip": photo}, name=name)
+        files, photos = {"clip": self.clip}, {"clip": clip}
+        still = {"image": self.picture}, {"image": clip}
+        for port, stage, inputs, seen in (
+            ("overlay", watermark.STAGE, *still),
+            ("label", label.STAGE, {}, {}),
+            ("titles", title.STAGE, files, photos),
+        ):
+            files[port] = self.layer(stage, target, inputs, seen)
+            box = None if port == "titles" else stands(files[port])
+            photos[port] = Photo(*size, box=box, until=3 if port == "label" else None, settled=1)
+        files["sound"], photos["sound"] = self.sound, Photo(0, 0)
+        return self.desk.node(export.STAGE, target, files, photos, name=f"{size[0]}x{size[1]}")
+
+    def layer(
+        self,
+        stage: Stage,
+        target: Delivery,
+        inputs: Mapping[str, Path],
+        photos: Mapping[str, Photo],
+    ) -> Path:
+        """Return the file that a stage makes to lie over a delivery."""
+        logos = {"logo": self.logo} if stage is watermark.STAGE else {}
+        settings = {"title": WORDS, "label": {"seconds": 3}}
+        node = self.desk.node(stage, target, inputs, photos, files=logos, settings=settings)
+        (made,) = self.desk.make(stage, node)
+        (draft,) = made.drafts.values()
+        return draft.path
 
     def graph(self, options: Sequence[str], paths: Sequence[Path | str]) -> None:
         """Run the export's own graph into something else than encoders."""
@@ -126,7 +162,10 @@ class Bench:
         outputs = [
             word
             for number, path in enumerate(paths)
-            for word in ("-map", f"[o{number}]", *options, str(path))
+            for word in (
+                *("-map", f"[o{number}]", *options, str(path)),
+                *("-map", f"[a{number}]", "-f", "null", "-"),
+            )
         ]
         ffmpeg.run([*whole[:until], *outputs, "-map", "[first0]", "-f", "null", "-"])
 
@@ -158,8 +197,9 @@ class Bench:
             inputs += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", f"{fps:g}"]
             inputs += ["-i", str(raw)]
             encoder = ffmpeg.x264(fps=fps, crf=file.crf, preset=file.preset)
-            outputs += ["-map", f"{number}:v", *encoder, str(raw.with_suffix(".mp4"))]
-        ffmpeg.run([*inputs, *outputs])
+            sound = ("-map", f"{len(self.raw)}:a", "-c:a", "aac", "-b:a", str(BITRATE["sound"]))
+            outputs += ["-map", f"{number}:v", *sound, *encoder, str(raw.with_suffix(".mp4"))]
+        ffmpeg.run([*inputs, "-i", str(self.sound), *outputs])
 
     def moviepy(self, python: Path) -> None:
         """The same sizes, rates and quality by MoviePy; where we pad, it crops, which is less."""

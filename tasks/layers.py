@@ -43,14 +43,16 @@ class Stamp:
         """Lay it over `frame`, at the same place in a frame of another size.
 
         It keeps its share of the short side, as the law counts a label's height, and the ratio
-        between the free space on its two sides.
+        between the free space on its two sides; nothing of it is cut off.
         """
         x, y, width, height = self.area
         with Image.open(self.overlay) as image:
             logo = image.crop((x, y, x + width, y + height))
         if frame.size != self.frame:
-            scale = min(frame.size) / min(self.frame)
-            logo = logo.resize((round(width * scale), round(height * scale)))
+            short = min(frame.size) / min(self.frame)
+            scale = min(short, frame.width / width, frame.height / height)
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            logo = logo.resize(size)
             x = round(x / max(1, self.frame[0] - width) * (frame.width - logo.width))
             y = round(y / max(1, self.frame[1] - height) * (frame.height - logo.height))
         frame.paste(logo, (x, y), logo)
