@@ -20,6 +20,7 @@ GUESSES: Mapping[str, Cost] = {
     "watermark": Cost(0.2, 2e4),
     "label": Cost(0.2, 2e4),
     "sound": Cost(0.5, 1e6),
+    "caption": Cost(0.02, 2e3),
     "export": Cost(2.0, 2e6),
     "sign": Cost(0.5, 2e6),
 }
