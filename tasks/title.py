@@ -27,6 +27,7 @@ from tasks.layout import Block
 from tasks.letters import Letters
 from tasks.pace import pace
 from tasks.photo import open_photo
+from tasks.saliency import salience
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
 STROKE = 12
@@ -120,7 +121,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         picture = studio.path(node, "clip" if file.frames else "image")
         if picture not in seen:
             seen[picture] = pictures(picture, file.frames, studio.cancelled)
-        text, facts = write(file, font, [file.framing.draw(one) for one in seen[picture]])
+        text, facts = write(file, font, _framed(file, seen[picture]))
         path = workspace / f"{node.key}.ass"
         path.write_text(text, encoding="utf-8")
         draft = Draft(path, "text", "text/x-ssa", *file.framing.size)
@@ -190,6 +191,12 @@ def pictures(path: Path, frames: int, cancelled: ffmpeg.Cancelled) -> list[Image
         found = file.read()
     size = len(found) // len(wanted)
     return [Image.open(io.BytesIO(found[at : at + size])) for at in range(0, len(found), size)]
+
+
+def _framed(file: TitleFile, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Return a clip's frames as they fill the delivery: all cut by one crop, as export does."""
+    framing = file.framing.aimed(salience(pictures))
+    return [framing.draw(one) for one in pictures]
 
 
 STAGE = Stage(
