@@ -77,6 +77,7 @@ def test_padding_before_the_words_keeps_the_encoder(plain):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_another_size_or_prompt_compiles_nothing(plain):
     """Each part is one graph, whole; a new size, or a longer prompt, finds it there."""
     graphs = []

@@ -27,7 +27,7 @@ def figures(folder: Path, side: int) -> Iterator[Figure]:
     first, second = (_process(folder, side) for _ in range(2))
     total = second["first picture"]
     stages = ", ".join(f"{name} {at:.1f}" for name, at in second.items())
-    note = f"seconds since the start: {stages}; with an empty cache {first['first picture']:.1f}"
+    note = f"seconds since the start: {stages}; the process before {first['first picture']:.1f}"
     yield at_most("process start to first picture", total, "s", BAR, note)
     yield Figure("another size, its first picture", second["other size"] - total, "s")
 
