@@ -145,6 +145,8 @@ class Writer:
         """Refuse a text that the platform would not take whole."""
         if wrong := [char for char in self.rules.refused if char in text]:
             raise self.bad(field, f"holds {wrong[0]!r}, which the platform refuses")
+        if field == "title" and "\n" in text:
+            raise self.bad(field, f"{text[:40]!r} has more than one line")
         if not isinstance(limit, Length) or not text:
             return
         found = length(text, limit.count)

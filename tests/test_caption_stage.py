@@ -127,6 +127,7 @@ class TestLimits:
             ("youtube-short", {"text": "春" * 1667}, "is 5001 long .*at most 5000"),
             ("youtube-short", {"title": "a<b"}, "holds '<', which the platform refuses"),
             ("instagram-reel", {"hashtags": list("abcdef")}, "6 hashtags: the platform takes 5"),
+            ("douyin", {"title": "春日\n限定"}, "has more than one line"),
             ("douyin", {"hashtags": ["春日！"]}, "a hashtag is letters, hanzi, digits"),
             ("douyin", {"hashtags": ["¥199"]}, "a hashtag is letters, hanzi, digits"),
         ],

@@ -162,6 +162,18 @@ def test_the_calendar_has_a_date_for_each(spring):
     assert b"DTSTART;TZID=Asia/Shanghai:20260302T183000" in members(zips["douyin"])["publish.ics"]
 
 
+def test_words_cannot_add_to_the_calendar(spring):
+    """Line ends inside of a text stay inside of it."""
+    evil = "上新\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nSUMMARY:x;\nATTACH:file:///etc/passwd"
+    file = CaptionFile(language="zh", title=evil, text=evil)
+    entry = spring.caption(f"rouge-01/{MONDAY}", "douyin", file)
+    _, made = spring.written(entries=(*spring.run.entries, entry)).packed()
+    raw = made.calendar.read_bytes()
+    assert raw.count(b"\r\nBEGIN:VEVENT") == 12
+    assert b"\r\nATTACH" not in raw
+    assert len(Calendar.from_ical(raw).walk("VEVENT")) == 12
+
+
 def test_the_same_files_give_the_same_bytes(spring):
     """No clock's time, no order of a disk."""
     spring.written()
