@@ -38,6 +38,12 @@ SLICE = 256 << 20
 LEAST = 0.8
 """Of the raw read's speed."""
 
+OTHERS = {
+    "plain": "read by one thread",
+    "mapped": "mapped, tensor by tensor",
+    "straight": "safetensors onto the card",
+}
+
 
 class Case:
     """One component of an architecture, and its file."""
@@ -128,7 +134,8 @@ def rates(case: Case, size: int, device: str, cold: bool, times: int) -> Iterato
     """Yield the speed of each way, the best of a few times, and the bar of ours."""
     state = "page cache dropped" if cold else "page cache"
     best: dict[str, float] = {}
-    for way in ("plain", "mapped", "straight", *("raw", "ours") * times):  # disks tire: in turns
+    others = () if cold else tuple(OTHERS)  # a disk makes them all alike
+    for way in (*others, *("raw", "ours") * times):  # in turns: disks tire
         work = {"raw": case.read, "ours": case.load}.get(way) or getattr(case, way)
         if cold:
             put_out(case.path)
@@ -143,9 +150,8 @@ def rates(case: Case, size: int, device: str, cold: bool, times: int) -> Iterato
         f"{name}: our load", best["raw"] / best["ours"], "of the raw read", LEAST,
         f"{size / best['ours'] / GB:.2f} GB/s, {best['ours']:.2f} s",
     )  # fmt: skip
-    for way, said in (("plain", "read by one thread"), ("mapped", "mapped, tensor by tensor"),
-                      ("straight", "safetensors onto the card")):  # fmt: skip
-        yield Figure(f"{name}: {said}", size / best[way] / GB, "GB/s")
+    for way in others:
+        yield Figure(f"{name}: {OTHERS[way]}", size / best[way] / GB, "GB/s")
 
 
 def parking(case: Case, device: str) -> Iterator[Figure]:

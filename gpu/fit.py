@@ -142,14 +142,21 @@ def _attend(network: Any, backend: str) -> None:  # noqa: ANN401  (diffusers' ow
 def _offload_groups(pipe: DiffusionPipeline, device: str) -> None:
     """Bring in layer by layer; on a card the next one comes while this one works.
 
-    The autoencoder stays: it is small, and runs its layers once for each group of frames.
+    The autoencoder stays: it is small, and runs its layers once for each group of frames. diffusers
+    takes locked weights as they are; locking them itself, it needs up to twice their memory.
     """
     import torch
 
+    from gpu.locked import Locked, parameters, room_for
+
+    if device == "cuda":
+        weights = parameters(part for name, part in pipe.components.items() if name != "vae")
+        pipe.locked = Locked(room_for(weights))
+        pipe.locked.hold(weights)
     pipe.enable_group_offload(
         onload_device=torch.device(device),
         offload_type="leaf_level",
-        use_stream=device == "cuda",  # weights wait in pinned memory: faster copies
+        use_stream=device == "cuda" and pipe.locked.locked,
         exclude_modules=["vae"],
     )
 
@@ -201,7 +208,7 @@ def fitted(
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            said = str(error).splitlines() or [type(error).__name__]
+            said = str(error).partition(" GPU ")[0].splitlines() or [type(error).__name__]
             reason = f"out of memory: {said[0][:160]}"
         else:
             if fit != spec.fit:

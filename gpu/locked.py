@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import torch
+
+ALIGNED = 256
+"""Bytes."""
 
 
 class Locked:
@@ -23,6 +27,7 @@ class Locked:
     """
 
     def __init__(self, size: int) -> None:
+        self.locked = False
         try:
             self._map = mmap.mmap(-1, size)
         except OSError as error:
@@ -33,6 +38,17 @@ class Locked:
         self.bytes.zero_()  # all cores touch the pages first: the driver would, with one
         self.locked = _lock(self.bytes)
 
+    def hold(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Move the numbers of `tensors` here, one after the other; they are the same tensors."""
+        begin = 0
+        for tensor in tensors:
+            place = self.bytes[begin : begin + tensor.nbytes]
+            here = place.view(tensor.dtype).view(tensor.shape)
+            tensor.data = here.copy_(tensor, non_blocking=True)
+            begin += aligned(tensor.nbytes)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
     def close(self) -> None:
         """Give the memory back; no copy may be under way."""
         if self.locked:
@@ -40,11 +56,35 @@ class Locked:
         self.locked = False
         self.bytes = torch.empty(0, dtype=torch.uint8)  # the last view to go frees the map
 
+    def __del__(self) -> None:
+        self.close()  # a block that is unmapped while locked could not be locked again
+
     def __enter__(self) -> Locked:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def room_for(tensors: Iterable[torch.Tensor]) -> int:
+    """Return the bytes in which `tensors` can be held."""
+    return sum(aligned(tensor.nbytes) for tensor in tensors)
+
+
+def aligned(size: int) -> int:
+    """Return `size` rounded up to what torch aligns its own memory on a card to."""
+    return -(-size // ALIGNED) * ALIGNED
+
+
+def parameters(networks: Iterable[object]) -> list[torch.Tensor]:
+    """Return parameters and buffers of those that are networks, each once, also where shared."""
+    found = [
+        tensor
+        for network in networks
+        if isinstance(network, torch.nn.Module)
+        for tensor in (*network.parameters(), *network.buffers())
+    ]
+    return list({id(tensor): tensor for tensor in found}.values())
 
 
 def _lock(block: torch.Tensor) -> bool:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 SHARE = 0.5
 """Of main memory, and of what is free of it: the rest is for files, frames and others."""
 
-ALIGNED = 256
-"""Bytes; what torch aligns its own memory on a card to."""
-
 
 class Parked:
     """A pipeline and main memory for its weights, which stays its own: locking is what takes time.
@@ -50,21 +47,18 @@ class Parked:
         from gpu.lora import wear
 
         wear(self.pipe, ())
-        begin = 0
-        for tensor in _tensors(self.pipe):
-            place = self._memory.bytes[begin : begin + tensor.nbytes]
-            here = place.view(tensor.dtype).view(tensor.shape)
-            tensor.data = here.copy_(tensor, non_blocking=True)
-            begin += _aligned(tensor.nbytes)
-        _finish()
+        self._memory.hold(_tensors(self.pipe))
         self.waiting = True
 
     def bring(self, device: str) -> DiffusionPipeline:
         """Return the pipeline, its weights on `device` again."""
+        import torch
+
         self.waiting = False
         for tensor in _tensors(self.pipe):
             tensor.data = tensor.to(device, non_blocking=True, copy=True)
-        _finish()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         return self.pipe
 
     def close(self) -> None:
@@ -137,28 +131,15 @@ class Parking:
 
 def measure(pipe: DiffusionPipeline) -> int:
     """Return the bytes of main memory that a pipeline's weights take when parked."""
-    return sum(_aligned(tensor.nbytes) for tensor in _tensors(pipe))
+    from gpu.locked import room_for
+
+    return room_for(_tensors(pipe))
 
 
 def _tensors(pipe: DiffusionPipeline) -> list[torch.Tensor]:
-    """Return the parameters and buffers of a pipeline, each once, also where several share it."""
-    from torch import nn
+    from gpu.locked import parameters
 
-    parts = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
-    found = [tensor for part in parts for tensor in (*part.parameters(), *part.buffers())]
-    return list({id(tensor): tensor for tensor in found}.values())
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNED) * ALIGNED
-
-
-def _finish() -> None:
-    """Wait for the copies that are under way."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    return parameters(pipe.components.values())
 
 
 def _free_ram() -> int:
