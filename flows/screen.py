@@ -51,7 +51,11 @@ def verified(report: Report) -> None:
         for action in report.credentials.actions:
             say(f"  signed: {plain(action)}")
     if found := report.original:
-        alike = "the same bytes" if found.same else f"{found.bits:.1f} of 64 bits differ"
+        alike = {
+            "bytes": "the same bytes",
+            "mark": "by its invisible mark",
+            "looks": f"by its looks, {found.bits:.1f} of 64 bits differ",
+        }[found.known_by]
         say(f"  original: {found.shot} {found.delivery} of {found.made}, {found.port}: {alike}")
         say(f"  `keyreel show {found.node[:16]}` tells how it was made")
 

@@ -13,18 +13,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from catalogs.catalog import Catalog
 from catalogs.hashes import regular, sha256
 from catalogs.migrations import sql
 from catalogs.store import Store
 from configs.base import Json
-from configs.errors import BadFile
+from configs.errors import BadFile, BadInput
 from configs.home import Home
 from flows.keys import FOLDER
+from gpu.mark.mark import prefix_of
+from gpu.mark.mark import read as reading
 from tasks import embed, fingerprint, xmp
+from tasks.photo import open_photo
 from tasks.provenance import Credentials, read_credentials
 
 Verdict = Literal["whole", "altered", "copy", "unknown"]
+KnownBy = Literal["bytes", "mark", "looks"]
 
 CLAIMS = {
     "Iptc4xmpExt:DigitalSourceType": "source",
@@ -48,10 +54,10 @@ class Original:
     shot: str
     delivery: str
     made: str
+    known_by: KnownBy
+    """Its very bytes, the invisible mark of a still, or its looks."""
     bits: float
-    """Mean bits of 64 by which its frames differ from the file's; 0 for the very same bytes."""
-    same: bool
-    """Whether the bytes are the same."""
+    """By its looks: mean bits of 64 by which its frames differ from the file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def verify(path: Path, home: Home | None, anchors: str = "") -> Report:
 
 def _judge(credentials: Credentials | None, original: Original | None) -> tuple[Verdict, str]:
     """Return the verdict: first count bytes that the catalog knows, then signatures, then looks."""
-    if original and original.same:
+    if original and original.known_by == "bytes":
         return "whole", "the very bytes that keyreel made"
     if credentials and credentials.state == "Invalid":
         return "altered", f"changed since it was signed: {', '.join(credentials.failures)}"
@@ -116,7 +122,8 @@ def _judge(credentials: Credentials | None, original: Original | None) -> tuple[
         )
         return "whole", f"unchanged since it was signed by {by}{doubt}"
     if original:
-        return "copy", "looks like a delivery of this home, and lacks its signature: a changed copy"
+        way = {"mark": "bears the invisible mark of", "looks": "looks like"}[original.known_by]
+        return "copy", f"{way} a delivery of this home, and lacks its signature: a changed copy"
     return "unknown", "no signature, and nothing in a catalog here looks like it"
 
 
@@ -160,18 +167,32 @@ def _original(path: Path, digest: str, home: Home) -> Original | None:
     made = "SELECT node, port, shot, delivery, CAST(started AS VARCHAR) FROM v_assets"
     _, rows = catalog.query(f"{made} WHERE sha256 = $1 ORDER BY started LIMIT 1", [digest])
     if rows:
-        return _told(rows[0], 0.0, same=True)
-    looks = _looks(path)
-    _, near = catalog.query(sql("nearest"), [looks, fingerprint.LIKE]) if looks else ([], [])
+        return _told(rows[0], "bytes")
+    if marked := _marked(path):
+        _, rows = catalog.query(sql("marked"), [marked])
+        if rows:
+            return _told(rows[0], "mark")
+    looks, clip = _looks(path), fingerprint.is_clip(path)
+    asked: list[Json] = [looks, fingerprint.LIKE, clip]
+    _, near = catalog.query(sql("nearest"), asked) if looks else ([], [])
     for node, port, _, mean in near[:1]:
         _, rows = catalog.query(f"{made} WHERE node = $1 AND port = $2", [str(node), str(port)])
-        return _told(rows[0], float(str(mean)), same=False)
+        return _told(rows[0], "looks", float(str(mean)))
     return None
 
 
-def _told(row: tuple[object, ...], bits: float, *, same: bool) -> Original:
+def _told(row: tuple[object, ...], known_by: KnownBy, bits: float = 0.0) -> Original:
     node, port, shot, delivery, made = map(str, row)
-    return Original(node, port, shot, delivery, made, bits, same)
+    return Original(node, port, shot, delivery, made, known_by, bits)
+
+
+def _marked(path: Path) -> str:
+    """Return the beginning of the node's key that the invisible mark of a still holds."""
+    try:
+        read = reading(np.asarray(open_photo(path)))
+    except BadInput:  # no picture, or too small a one to have a mark
+        return ""
+    return prefix_of(read.payload) if read else ""
 
 
 def _looks(path: Path) -> list[Json]:

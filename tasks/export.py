@@ -15,6 +15,7 @@ from catalogs.node import Node
 from configs.base import Json
 from configs.delivery import Delivery
 from configs.errors import BadPlan, Interrupted, OutOfSpace, Passing, Rejected, StageFailed
+from gpu.mark.mark import LEAST
 from tasks.encode import ClipFile, Job, aim, ceiling, encode
 from tasks.framing import frame
 from tasks.layers import Stamp, Titles
@@ -92,6 +93,7 @@ def _decide_still(cell: Cell, delivery: Delivery) -> Decision:
         quality=settings.quality,
         max_bytes=delivery.max_bytes,
         titles_at=_titles_at(cell),
+        mark=settings.mark and min(size) >= LEAST,
     )
     return Decision(params=file.model_dump(mode="json"), gives={"delivery": Photo(*size)})
 
@@ -243,6 +245,7 @@ def _still(
             path,
             titles=_titles(node, studio, file.size),
             stamps=_stamps(node, studio),
+            key=node.key,
         )
     except OutOfSpace:
         raise

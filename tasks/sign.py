@@ -163,14 +163,20 @@ def properties(node: Node, studio: Studio, file: SignedFile) -> dict[str, str]:
         "photoshop:Credit": file.brand,
         "xmp:CreatorTool": f"keyreel {version('keyreel')}",
         "xmp:CreateDate": max((one.started for one in made), default=""),
-        "Iptc4xmpExt:DigImageGUID": node.key,
+        "Iptc4xmpExt:DigImageGUID": produce_id(node),
         "Iptc4xmpExt:DigitalSourceType": file.source and SOURCES + file.source,
         "Iptc4xmpExt:AISystemUsed": ", ".join(str(one.notes["model"]) for one in made),
         "Iptc4xmpExt:AISystemVersionUsed": version("keyreel") if made else "",
         "Iptc4xmpExt:AIPromptInformation": prompts,
         "Iptc4xmpExt:AIPromptWriterName": file.brand if prompts else "",
-        "TC260:AIGC": aigc(file.producer, node.key) if file.source else "",
+        "TC260:AIGC": aigc(file.producer, produce_id(node)) if file.source else "",
     }
+
+
+def produce_id(node: Node) -> str:
+    """Return the content's number: the key of its export, which the invisible mark holds too."""
+    source = node.inputs["delivery"]
+    return source.key if isinstance(source, NodeOutput) else source.sha256
 
 
 def aigc(producer: str, produce_id: str) -> str:

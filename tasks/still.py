@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 from configs.base import Declaration
 from configs.errors import Rejected
+from gpu.mark.mark import embed, payload_of
 from tasks.framing import Framing
 from tasks.layers import Stamp, Titles
 
@@ -28,6 +30,8 @@ class StillFile(Declaration):
     max_bytes: int | None
     titles_at: float = 0.0
     """The second of the titles that it shows."""
+    mark: bool = False
+    """It bears an invisible mark, which leads back to the node that made it."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,8 +45,16 @@ class StillFile(Declaration):
         *,
         titles: Titles | None = None,
         stamps: Sequence[Stamp] = (),
+        key: str = "",
     ) -> None:
         """Write the file; `stamps` lie over the titles, from below to above.
+
+        Args:
+            picture: what is framed.
+            path: of the file.
+            titles: over the picture.
+            stamps: over the titles.
+            key: of the node that makes it, for the mark.
 
         Raises:
             Rejected: where it is larger than the platform takes.
@@ -53,6 +65,8 @@ class StillFile(Declaration):
             frame = titles.lay(frame, self.titles_at)
         for stamp in stamps:
             stamp.lay(frame)
+        if self.mark:
+            frame = Image.fromarray(embed(np.asarray(frame), payload_of(key)))
         frame.save(path, self.format, **self._options())
         size = path.stat().st_size
         if self.max_bytes is not None and size > self.max_bytes:

@@ -43,11 +43,11 @@ def streams(path) -> str:
     return done.stdout
 
 
-def aigc(node) -> dict[str, str]:
+def aigc(made) -> dict[str, str]:
     return {
         "Label": "1",
         "ContentProducer": CODE,
-        "ProduceID": node.key,
+        "ProduceID": made.exported.key,
         "ReservedCode1": "",
         "ContentPropagator": "",
         "PropagateID": "",
@@ -58,18 +58,18 @@ def aigc(node) -> dict[str, str]:
 class TestReadByOthers:
     def test_china_looks_in_the_keys_of_an_mp4(self, made):
         """`AIGC` in moov.udta.meta, by exiftool and by mediainfo; a platform's fields are empty."""
-        assert json.loads(exiftool(made.path())["Keys:AIGC"]) == aigc(made.node)
-        assert json.loads(mediainfo(made.path())["AIGC"]) == aigc(made.node)
+        assert json.loads(exiftool(made.path())["Keys:AIGC"]) == aigc(made)
+        assert json.loads(mediainfo(made.path())["AIGC"]) == aigc(made)
 
     @pytest.mark.parametrize("format_", ["jpeg", "png", "webp"])
     def test_stills_say_it_in_xmp(self, house, format_):
         """Each field of each kind of still, by exiftool; and its pixels are as they were."""
         one = house.signed("still", format=format_)
         said = exiftool(one.path())
-        assert json.loads(said["XMP-TC260:Aigc"]) == aigc(one.node)
+        assert json.loads(said["XMP-TC260:Aigc"]) == aigc(one)
         assert said["XMP-iptcExt:DigitalSourceType"] == GENERATED
         assert said["XMP-iptcExt:AISystemUsed"] == "mini-picture"
-        assert said["XMP-iptcExt:DigitalImageGUID"] == one.node.key
+        assert said["XMP-iptcExt:DigitalImageGUID"] == one.exported.key
         assert said["XMP-dc:Creator"] == COMPANY
         assert said["XMP-dc:Rights"] == "© 2026 Lumière"
         assert said["XMP-photoshop:Credit"] == "Lumière"
@@ -175,7 +175,7 @@ class TestProvenance:
         """The labels do not hang on keys."""
         one = House(tmp_path / "home", signing=False).signed("still")
         assert read_credentials(one.path()) is None
-        assert json.loads(exiftool(one.path())["XMP-TC260:Aigc"])["ProduceID"] == one.node.key
+        assert json.loads(exiftool(one.path())["XMP-TC260:Aigc"])["ProduceID"] == one.exported.key
 
 
 class TestKeysStaySecret:
