@@ -117,11 +117,11 @@ class Zone:
         It stands at the top, the bottom or between, and is moved inwards off what is there, as
         far as a plate beneath it may reach (`pad`, aside and above).
         """
-        _, first, _, last = self.inner
-        gap = round(GAP * self.side) + pad[1]
-        aside = round(GAP * self.side) + pad[0]
-        left, right = column[0] - aside, column[1] + aside
+        first, last = self.inner[1] + pad[1], self.inner[3] - pad[1]
+        gap = round(GAP * self.side)
+        left, right = column[0] - pad[0] - gap, column[1] + pad[0] + gap
         blocks = [box for box in self.taken if box[0] < right and box[2] > left]
+        gap += pad[1]
         up = position.startswith("bottom")
         middle = (first + last - height) // 2
         y = last - height if up else first if position.startswith("top") else middle
@@ -163,8 +163,7 @@ def _set(items: tuple[Item, ...], font: Font, zone: Zone, em: float, position: s
     }
     pad = tuple(round(part * sizes[items[0].role]) for part in PAD)
     left, right = zone.column(position)
-    if align != "center":  # a plate's edge stands where the logo's and the label's do
-        left, right = left + pad[0], right - pad[0]
+    left, right = left + pad[0], right - pad[0]  # a plate's edge stands where a logo's does
     rows, height = _rows(items, font, sizes, right - left)
     if not rows:
         return None

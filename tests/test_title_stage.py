@@ -147,7 +147,7 @@ def test_words_keep_inside_the_safe_box_and_off_logo_and_label(shape, position):
     for number, one in enumerate(inks):
         assert all(apart(one, other, 4) for other in inks[:number])
     for block in (*file.titles, *file.captions):
-        left, top, right, bottom = block.ink
+        left, top, right, bottom = block.plate
         assert left >= 40
         assert top >= 90
         assert right <= width - 120
