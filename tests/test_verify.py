@@ -127,19 +127,6 @@ class TestAltered:
         assert report.original.node == house.deliveries["still"].node.key
         assert "bears the invisible mark" in report.why
 
-    def test_the_invisible_mark_of_a_still_outlives_its_metadata(self, house, home, tmp_path):
-        """Half the size, JPEG 75, and 5 % cut off: its mark names the very delivery."""
-        with Image.open(given(house, "still", tmp_path, "a.jpg")) as image:
-            width, height = image.size
-            cut = image.crop(
-                (width // 40, height // 40, width - width // 40, height - height // 40)
-            )
-            cut.resize((width // 2, height // 2)).save(tmp_path / "copy.jpg", quality=75)
-        report = verify(tmp_path / "copy.jpg", home)
-        assert report.original.known_by == "mark"
-        assert report.original.node == house.deliveries["still"].node.key
-        assert "bears the invisible mark" in report.why
-
     def test_a_cut_out_of_a_still(self, house, home, tmp_path):
         """5 % cut off each side, saved again."""
         with Image.open(given(house, "still", tmp_path, "a.jpg")) as image:
