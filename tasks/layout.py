@@ -6,8 +6,8 @@ until it fits, and is refused below what can be read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from configs.base import Declaration
@@ -136,7 +136,10 @@ def align_of(position: str) -> Align:
     return "left" if "left" in position else "right" if "right" in position else "center"
 
 
-def fit(items: Sequence[Item], font: Font, zone: Zone, size: float, position: str) -> Block | None:
+@lru_cache(maxsize=4096)  # many shots have the same words in frames of the same size
+def fit(
+    items: tuple[Item, ...], font: Font, zone: Zone, size: float, position: str
+) -> Block | None:
     """Return `items` beneath each other as large as they fit, `size` at most.
 
     Args:
@@ -148,7 +151,7 @@ def fit(items: Sequence[Item], font: Font, zone: Zone, size: float, position: st
     """
     while True:
         em = size * zone.side
-        if block := _set(tuple(items), font, zone, em, position):
+        if block := _set(items, font, zone, em, position):
             return block
         if size <= LEAST:
             return None

@@ -63,7 +63,7 @@ class Letters:
 
     def titles(self, seconds: float | None, captions: Sequence[Block]) -> tuple[Block, ...]:
         """Return the block of title and price in each place where it may stand."""
-        settings, items = self.settings, [*self._title(), *self._price()]
+        settings, items = self.settings, (*self._title(), *self._price())
         if not items:
             return ()
         delivery = self.cell.delivery
@@ -158,7 +158,7 @@ class Letters:
                     f"{self.cell.delivery_id} at {seconds:.2f} s; end it earlier or raise "
                     "animate.seconds"
                 )
-            items = self._items(place, texts, "caption", 1.0)
+            items = tuple(self._items(place, texts, "caption", 1.0))
             block = items and fit(items, self.font, self._zone(()), CAPTION, "bottom")
             if not block:
                 raise BadPlan(self._unfit(place, " / ".join(texts), "part it in two captions"))
