@@ -36,7 +36,7 @@ MOST: Final = 100_000_000
 """Pixels in all, so that a hostile size ends in words and not without memory."""
 _CUTS: Final = (0.0, 0.02, 0.04, 0.06, 0.08)
 """Shares of a side that may be cut off at each end; cells are found at half a step's miss."""
-_STRENGTHS: Final = (0.6, 0.85, 1.2, 1.7)
+_STRENGTHS: Final = (0.45, 0.65, 0.95, 1.4)
 """Visible RMS on a flat ground in levels of 255, tried in turn until a worn copy could be read."""
 _SPARE: Final = 4
 """Coded bits of 127 that such a copy may lose; a tenth of all is corrected."""
