@@ -79,5 +79,6 @@ class StillFile(Declaration):
             return {"compress_level": 6}
         if self.format == "webp":
             return {"quality": self.quality, "method": 4}
-        # 4:4:4, since a red logo on white frays at half the colour samples.
-        return {"quality": self.quality, "subsampling": 0, "progressive": True}
+        # 4:4:4, since a red logo on white frays at half the colour samples. Not progressive: that
+        # takes three times as long for 5 % fewer bytes.
+        return {"quality": self.quality, "subsampling": 0, "optimize": True}
