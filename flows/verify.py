@@ -36,7 +36,6 @@ CLAIMS = {
     "Iptc4xmpExt:DigitalSourceType": "source",
     "Iptc4xmpExt:AISystemUsed": "models",
     "xmp:CreatorTool": "made by",
-    "xmp:CreateDate": "made on",
     "dc:creator": "company",
     "dc:rights": "rights",
     "Iptc4xmpExt:AIPromptInformation": "prompt",

@@ -83,9 +83,11 @@ class Lineage:
         assert isinstance(made, NodeOutput)
         folder = self.workspace / f"{made.key}-{port}"
         folder.mkdir(exist_ok=True)
-        model = str(self.studio.store.recall(made.key).notes.get("model", "keyreel"))
+        record = self.studio.store.recall(made.key)
+        model = str(record.notes.get("model", "keyreel"))
         action: dict[str, Json] = {
             "action": "c2pa.created",
+            "when": record.started,  # here, not in XMP: unsigned files are the same bytes again
             "digitalSourceType": SOURCES + source,
             "softwareAgent": {"name": model},
         }

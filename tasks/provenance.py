@@ -214,6 +214,12 @@ def _said(action: dict[str, Any]) -> str:
     agent = action.get("softwareAgent") or {}
     name = agent.get("name", "") if isinstance(agent, dict) else str(agent)
     source = str(action.get("digitalSourceType", "")).rpartition("/")[2]
-    described = str(action.get("description", ""))
-    parts = (words, name and f"by {name}", source and f"({source})", described)
+    described, when = str(action.get("description", "")), str(action.get("when", ""))
+    parts = (
+        words,
+        name and f"by {name}",
+        source and f"({source})",
+        when and f"on {when}",
+        described,
+    )
     return " ".join(filter(None, parts))

@@ -162,7 +162,6 @@ def properties(node: Node, studio: Studio, file: SignedFile) -> dict[str, str]:
         "dc:rights": file.rights,
         "photoshop:Credit": file.brand,
         "xmp:CreatorTool": f"keyreel {version('keyreel')}",
-        "xmp:CreateDate": max((one.started for one in made), default=""),
         "Iptc4xmpExt:DigImageGUID": produce_id(node),
         "Iptc4xmpExt:DigitalSourceType": file.source and SOURCES + file.source,
         "Iptc4xmpExt:AISystemUsed": ", ".join(str(one.notes["model"]) for one in made),

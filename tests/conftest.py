@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import requests  # noqa: F401  (it sets warning filters, which another thread may put back midway)
 
 from catalogs.store import Store
 from configs.campaign import Brand, Campaign, Product

@@ -42,7 +42,7 @@ def test_one_row_of_the_catalog_for_every_delivery(finished):
     _, rows = catalog.query("SELECT shot, count(*) FROM v_assets WHERE delivery <> '' GROUP BY 1")
     assert {shot for shot, _ in rows} == {"rouge-01/2026-03-02", "mug-01/2026-03-02"}
     found = catalog.show(str(next((home.deliveries / "stills").rglob("rouge-01/*.jpeg"))))
-    assert {parent.role for parent in found.parents} == {"image", "overlay"}
+    assert {parent.role for parent in found.parents} == {"image", "delivery"}
 
 
 @pytest.mark.slow
