@@ -1,8 +1,8 @@
 """Clips into files by one ffmpeg process: a decode for each clip, an encoder for each file.
 
 Filters are a tenth of the work, so nothing here is clever but the order: a stamp is blended in its
-own box, not over the frame, and frames are repeated last, where that copies nothing. Titles come and
-go at the clip's own rate then, as all that moves in it: at the file's they would cost twice as much.
+own box, not over the frame, and frames are repeated last, where that copies nothing. Titles come
+and go at the clip's own rate then, as all that moves in it: at the file's they would cost twice.
 """
 
 from __future__ import annotations
