@@ -102,7 +102,9 @@ def _settle(network: nn.Module) -> None:
     from diffusers.hooks.group_offloading import _maybe_remove_and_reapply_group_offloading
 
     if any(layer._compiled_call_impl is not None for layer in network.modules()):
-        torch.compiler.reset()  # no guard watches hooks (skip_nnmodule_hook_guards)
+        # Else a block with an adapter runs the code of one without, where a file has only some.
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
+        torch.compiler.reset()  # what was compiled before has no guard on hooks
     _maybe_remove_and_reapply_group_offloading(network)  # as diffusers' own LoRA loader does
 
 

@@ -267,6 +267,18 @@ def test_compiled_blocks_wear_adapters_too(pipe, tmp_path):
     torch.testing.assert_close(see(made.transformer), base, rtol=0, atol=0)
 
 
+@pytest.mark.slow
+def test_compiled_blocks_wear_an_adapter_of_some_of_them(pipe, tmp_path):
+    """Blocks share compiled code; one without an adapter must not lend its own to one with."""
+    made, path = pipe("Z-Image"), tmp_path / "a.safetensors"
+    added = write(path, "Z-Image kohya fused", made.transformer)  # of the second of two layers
+    expected = merged(made.transformer, (1.0, added))
+    made.transformer.compile_repeated_blocks(backend="eager")
+    see(made.transformer)
+    wear(made, (on(path),))
+    torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_q_k_and_v_written_fused_and_apart_count_once(pipe, tmp_path):
     """Files for several programs hold both; twice the change would be another picture."""
     made, path = pipe("Z-Image"), tmp_path / "a.safetensors"
