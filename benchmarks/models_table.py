@@ -17,8 +17,8 @@ HEAD = """# Models
 
 Written by `python -m benchmarks.models_table` from configs/models.yaml and configs/profiles.yaml; a
 test holds it to them. Sizes are in pixels, memory in gigabytes of 1e9 bytes, weights and work
-together. Clips have 4k + 1 frames and take their picture's shape, at the area named. No card has
-run the CUDA profiles yet: their memory is reckoned.
+together, reckoned: what a card measured is in benchmarks/RESULTS.md, under `fit`. Clips have 4k + 1
+frames and take their picture's shape, at the area named.
 """
 
 
