@@ -67,16 +67,16 @@ def decide(cell: Cell) -> Decision | None:
     """
     settings, delivery = cell.settings.title, cell.delivery
     assert delivery is not None, "the wiring lets this stage run per delivery only"
-    if not settings.asked:
+    beneath = cell.pictures.get("clip" if delivery.kind == "clip" else "image")
+    if not settings.asked or beneath is None:  # export says what is wired to the wrong kind
         return None
-    clip = cell.pictures.get("clip") if delivery.kind == "clip" else None
+    clip = beneath if delivery.kind == "clip" else None
     seconds = pace(cell, clip).seconds if clip else None
     letters = Letters(cell)
     captions = letters.captions(seconds) if seconds else ()
     titles = letters.titles(seconds, captions)
     if not titles and not captions:
         return None
-    beneath = clip or cell.pictures["image"]
     file = TitleFile(
         framing=frame(beneath, delivery.width, delivery.height, cell.settings.export.fit),
         frames=clip.frames if clip else 0,

@@ -66,18 +66,18 @@ EDITS = {
         },
     ),
     "encoder quality": (
-        put(["settings"], {"export.crf": 24}),
+        put(["settings", "export.crf"], 24),
         {"export *": "export.crf: 20 -> 24"},
     ),
     "picture steps": (
-        put(["settings"], {"keyframe": {"steps": 9}}),
+        put(["settings", "keyframe.steps"], 9),
         {"keyframe *": "keyframe.steps: 8 -> 9"} | DRAWN,
     ),
     "clip steps": (
-        put(["settings"], {"animate.steps": 5}),
+        put(["settings", "animate.steps"], 5),
         {"animate *": "animate.steps: 4 -> 5", "export *": "input animate changed"},
     ),
-    "the same value said again": (put(["settings"], {"keyframe.steps": 8}), {}),
+    "the same value said again": (put(["settings", "keyframe.steps"], 8), {}),
     "seed": (
         put(["seed"], 1),
         {
@@ -196,7 +196,7 @@ def test_a_moved_safe_box(desk: Desk, done: Plan):
     row = shipped("deliveries")["douyin"]
     desk.write("deliveries", {"douyin": {**row, "safe": {"top": "200", "right": "150"}}})
     try:
-        stale = {f"{stage} * douyin": "?" for stage in ("watermark", "label", "export")}
+        stale = {f"{stage} * douyin": "?" for stage in ("watermark", "title", "label", "export")}
         assert_stale(done, after(done, desk.resolve()), stale)
     finally:
         desk.write("deliveries", {})
@@ -256,10 +256,21 @@ def test_a_key_that_is_gone_is_new(desk: Desk, done: Plan):
     assert set(plan(resolved).states.values()) == {"new"}
 
 
+def titled(done: Plan, expected: dict[str, str], shot: str) -> dict[str, str]:
+    """Return the titles of a shot as stale, and its exports with them."""
+    names = [label(node) for node in done.nodes.values() if f" {shot} " in f" {label(node)} "]
+    stale = {name: "?" for name in names if name.startswith("title ")}
+    for name in names:
+        reason = expected.get(name, "?")
+        if name.startswith("export ") and reason != "?" and "title" not in reason:
+            stale[name] = f"{reason}, input title changed"
+    return stale
+
+
 def assert_stale(done: Plan, again: Plan, stale: dict[str, str]) -> None:
     """Check which nodes of `done` are stale, and why; `?` stands for reasons not worth quoting.
 
-    What is exported anew is signed anew.
+    What is exported anew is signed anew; titles stand where a clip is calm, and follow it.
     """
     expected = {
         label(node): reason
@@ -267,6 +278,9 @@ def assert_stale(done: Plan, again: Plan, stale: dict[str, str]) -> None:
         for pattern, reason in stale.items()
         if fnmatch(label(node), pattern)
     }
+    for stage, *shot in [name.split()[:3] for name in expected]:
+        if stage == "animate":
+            expected |= titled(done, expected, " ".join(shot))
     for name in [name for name in expected if name.startswith("export ")]:
         expected.setdefault(name.replace("export", "sign", 1), "?")
     found = {label(again.nodes[key]): reason for key, reason in again.reasons.items()}
