@@ -26,7 +26,7 @@ Lane = Literal["plan", "gpu", "cpu"]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An input picture or clip as `decide` sees it: size in pixels and the point to keep, if set."""
+    """An input picture or clip as `decide` sees it: size in pixels, and the point to keep."""
 
     width: int
     height: int
