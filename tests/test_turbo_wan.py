@@ -27,7 +27,7 @@ def velocity(model: WanTransformer3DModel) -> torch.Tensor:
     return model(torch.randn(1, 4, 3, 8, 12), **words, return_dict=False)[0]
 
 
-def test_the_feed_forward_is_the_librarys():
+def test_the_feed_forward_is_that_of_the_library():
     """The same numbers and the same names of weights, with adapters' hooks where they were."""
     model = transformer()
     fp8.quantise(model, "cpu")
