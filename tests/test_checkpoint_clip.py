@@ -17,6 +17,8 @@ from tests.conftest import with_tokenizer
 from tests.manifest import tensors
 from tests.test_checkpoint_load import UMT5, WAN, WAN_22_VAE, WAN_VAE, converted, reference
 
+pytestmark = pytest.mark.slow
+
 TEXT = {**UMT5, "relative_attention_num_buckets": 32, "vocab_size": 1600}
 TRANSFORMER = {**WAN, "text_dim": 40}
 

@@ -22,6 +22,8 @@ from gpu.video import ClipRequest, animate
 from gpu.weights import Weights
 from tests.lora_data import DIFFS, STYLES, merged, network, on, see, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pipe():

@@ -17,6 +17,8 @@ from gpu.parking import Parked, Parking, measure
 from gpu.weights import Weights, load
 from tests.lora_data import on, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bus(monkeypatch):

@@ -14,6 +14,8 @@ from gpu.device import GB
 from gpu.folder import check
 from gpu.weights import Stats, Weights, shared
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def size(tiny_clip):

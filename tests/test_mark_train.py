@@ -6,6 +6,7 @@ import io
 import random
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
@@ -14,6 +15,8 @@ from gpu.mark import network, pictures
 from gpu.mark.attacks import attack, jpeg
 from gpu.mark.train import Pair, train
 from gpu.mini.train.run import Part
+
+pytestmark = pytest.mark.slow
 
 
 def graphics(count: int = 4, side: int = 64) -> torch.Tensor:

@@ -17,7 +17,7 @@ from gpu.mini.train.run import Clock, Part
 from gpu.mini.untyped import Untyped
 
 SMALL = {"portrait": (32, 64), "square": (48, 48), "landscape": (64, 32)}
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
 
 
 def _waves(vectors: np.ndarray, size: Size, samples: int = 2) -> Tensor:

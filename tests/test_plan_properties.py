@@ -14,6 +14,8 @@ from configs.home import Home
 from flows.plan import Plan
 from tests.plan_data import Desk
 
+pytestmark = pytest.mark.slow
+
 few = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -29,6 +29,8 @@ from tasks.watermark import LINEAR, contrast
 from tests.export_data import Desk, clip, delivery, make_cell
 from tests.test_title_files import GOOD, square_font
 
+pytestmark = pytest.mark.slow
+
 CLIP = Photo(144, 256, fps=8, frames=25)
 """3.1 seconds."""
 PLAIN = {"text": {"zh": "{{ product.name }}", "en": "{{ product.name }}"}}

@@ -14,6 +14,8 @@ from gpu.turbo.compiled import compile_pipeline
 from gpu.turbo.zimage import make_fusible, rotate
 from gpu.weights import WeightsSpec
 
+pytestmark = pytest.mark.slow
+
 WORDS = "red mug on a table"
 
 

@@ -8,6 +8,8 @@ from diffusers import AutoencoderKLWan
 
 from gpu.turbo import wan_still
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[None, 2], ids=["wan 2.1", "patches"])
 def vae(request):

@@ -8,6 +8,8 @@ from diffusers import AutoencoderKLWan
 
 from gpu.turbo import wan_vae
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"base_dim": 8, "z_dim": 4, "num_res_blocks": 1, "latents_mean": [0.0] * 4}
 KINDS = {
     "wan 2.1": {"dim_mult": [1, 2, 4, 4]},
