@@ -5,7 +5,7 @@ and graphics with flat grounds, each marked, attacked by Pillow and read. The cr
 each axis, shared at random between its two ends. Bit accuracy counts the 127 coded bits before
 correction.
 
-    python -m benchmarks.mark [--renders 60] [--made 30] [--unmarked 2000] [--sheet SHEET.png]
+    python -m benchmarks.mark [--renders 90] [--made 45] [--unmarked 2000] [--sheet SHEET.png]
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ def sheet(given: Sequence[Pixels], path: Path) -> None:
 def main() -> None:
     """Measure and write the results."""
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    ask.add_argument("--renders", type=int, default=60)
-    ask.add_argument("--made", type=int, default=30)
+    ask.add_argument("--renders", type=int, default=90)
+    ask.add_argument("--made", type=int, default=45)
     ask.add_argument("--unmarked", type=int, default=2000)
     ask.add_argument("--sheet", type=Path, help="a PNG to look at")
     given = ask.parse_args()
