@@ -11,6 +11,7 @@ file's hash: the mark changes the file, so its hash is not known yet when it is 
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -87,7 +88,7 @@ def embed(picture: Picture, payload: int) -> Picture:
     if not 0 <= payload < 1 << code.BITS:
         raise BadInput(f"payload {payload}: a mark holds 0 to 2**{code.BITS} - 1")
     cells = code.write(payload)
-    with torch.inference_mode():
+    with _ONE, torch.inference_mode():
         levels = _levels(picture)
         signs = torch.from_numpy(cells).view(1, 1, CELLS, CELLS)
         mark = _networks()[0](squash(levels), signs)
@@ -175,6 +176,10 @@ def _lost(picture: Picture, truth: NDArray[np.float32]) -> int:
     Image.fromarray(picture).reduce(2).save(file, "jpeg", quality=65)
     odds = _odds(np.asarray(Image.open(file)), (0.0,))[0]
     return int(((odds < 0) != (truth < 0)).sum())
+
+
+_ONE = threading.Lock()
+"""Exports run side by side in threads: one at a time loads and uses the networks."""
 
 
 @cache
