@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,11 @@ NVIDIA = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
 GB = 1e9
 """Makers' gigabytes: a "24 GB" card reports 25.4e9 bytes, which is 23.7 GiB."""
 
+
+LOADING = threading.RLock()
+"""Held while weights load. The libraries change torch for the whole process meanwhile: its default
+number format, and what a new network's parameters are (accelerate makes them empty). A thread that
+builds a network of its own beside that gets one that was never filled: a still came out black."""
 
 HEADROOM = 0.95
 """Of a card's memory; CUDA itself takes half a gigabyte, a desktop as much again."""

@@ -25,7 +25,7 @@ from gpu import fit as fits
 from gpu import folder
 from gpu.checkpoint import assemble
 from gpu.checkpoint.assemble import Files
-from gpu.device import GB, use_allowed_cores
+from gpu.device import GB, LOADING, use_allowed_cores
 from gpu.fit import ROOMY, Fallback, Fit
 from gpu.parking import Parking
 
@@ -112,11 +112,13 @@ def load(spec: WeightsSpec) -> DiffusionPipeline:
 
     use_allowed_cores()
     place = spec.device if spec.fit.offload == "none" else "cpu"
-    if spec.files:
-        pipe = assemble.load(spec.folder, spec.files, spec.pipeline, dtype=spec.dtype, device=place)
-    else:
-        pipe = whole.load(spec.folder, spec.pipeline, dtype=spec.dtype, device=place)
-    fits.apply(pipe, spec.fit, spec.device)
+    how = {"dtype": spec.dtype, "device": place}
+    with LOADING:
+        if spec.files:
+            pipe = assemble.load(spec.folder, spec.files, spec.pipeline, **how)
+        else:
+            pipe = whole.load(spec.folder, spec.pipeline, **how)
+        fits.apply(pipe, spec.fit, spec.device)
     return pipe
 
 

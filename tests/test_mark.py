@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from configs.errors import BadInput
+from gpu import weights
 from gpu.mark import mark
 from gpu.mini import frames
 from gpu.mini.render.renderer import render
@@ -134,3 +137,25 @@ def test_another_payload_is_refused(payload, picture):
     """A payload has forty bits."""
     with pytest.raises(BadInput, match=r"0 to 2\*\*40 - 1"):
         mark.embed(picture, payload)
+
+
+@pytest.mark.slow
+def test_weights_that_load_meanwhile_change_nothing(picture, mini_picture):
+    """Libraries change torch for the whole process while they load; a mark made beside is whole."""
+    small = picture[:256, :320]
+    alone = mark.embed(small, PAYLOAD)
+    done = threading.Event()
+
+    def load() -> None:
+        while not done.is_set():
+            weights.load(mini_picture)
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load)
+        try:
+            for _ in range(8):
+                mark._networks.cache_clear()
+                assert np.array_equal(mark.embed(small, PAYLOAD), alone)
+        finally:
+            done.set()
+        loading.result()

@@ -11,7 +11,6 @@ file's hash: the mark changes the file, so its hash is not known yet when it is 
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from configs.errors import BadInput
+from gpu.device import LOADING, use_allowed_cores
 from gpu.mark import code
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def embed(picture: Picture, payload: int) -> Picture:
     if not 0 <= payload < 1 << code.BITS:
         raise BadInput(f"payload {payload}: a mark holds 0 to 2**{code.BITS} - 1")
     cells = code.write(payload)
-    with _ONE, torch.inference_mode():
+    with LOADING, torch.inference_mode():
         levels = _levels(picture)
         signs = torch.from_numpy(cells).view(1, 1, CELLS, CELLS)
         mark = _networks()[0](squash(levels), signs)
@@ -134,7 +134,7 @@ def _odds(picture: Picture, cuts: Sequence[float]) -> NDArray[np.float32]:
 
     from gpu.mark.network import CELLS, reach, squash
 
-    with torch.inference_mode():
+    with LOADING, torch.inference_mode():
         seen = _networks()[1](squash(_levels(picture)))[0]
         begin, end = torch.cartesian_prod(torch.tensor(cuts), torch.tensor(cuts)).T
         weights = reach(begin, end, CELLS, seen.shape[-1])
@@ -178,15 +178,10 @@ def _lost(picture: Picture, truth: NDArray[np.float32]) -> int:
     return int(((odds < 0) != (truth < 0)).sum())
 
 
-_ONE = threading.Lock()
-"""Exports run side by side in threads: one at a time loads and uses the networks."""
-
-
 @cache
 def _networks() -> tuple[Encoder, Decoder]:
     from safetensors.torch import load_file
 
-    from gpu.device import use_allowed_cores
     from gpu.mark.network import Decoder, Encoder
 
     use_allowed_cores()
