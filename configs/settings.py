@@ -131,9 +131,8 @@ class Export(Declaration):
     """What stands between two frames of the clip where the file has more of them: the first again,
     a mix of both, or what a search for motion draws. `auto` repeats where the rate is a multiple of
     the clip's, and mixes otherwise."""
-    mark: bool = False
-    """An invisible mark in stills: it leads back to the catalog where all metadata is gone. Off:
-    runs that were killed do not yet leave the same bytes with it."""
+    mark: bool = True
+    """An invisible mark in stills: it leads back to the catalog where all metadata is gone."""
 
 
 class Settings(Declaration):

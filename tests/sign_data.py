@@ -114,7 +114,6 @@ class House:
             origin["clip"] = self.clip(image)
             pictures["clip"] = Photo(*SOURCE, fps=8, frames=9)
         port = "clip" if kind == "clip" else "image"
-        settings = {"export": {"mark": True}, **(settings or {})}
         exported = self.node(
             export.STAGE, target, {port: origin[port]}, {port: pictures[port]}, settings
         )
