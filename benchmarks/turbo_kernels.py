@@ -5,7 +5,8 @@ Checked against plain PyTorch in float32, and timed against their floors; `turbo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 import torch
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.figures import Figure, at_least, at_most
+from gpu.turbo.fp8 import RowwiseLinear, multiply_rows, quantise_rows
 from gpu.turbo.int8 import Int8Linear, quantise, scaled_matmul
 from gpu.turbo.sla import Blocks, attend, choose_blocks, linear_attention, linear_state
 from gpu.turbo.sla import sparse_attention as plain_attention
 from gpu.turbo.triton_sla import NARROW, WIDE, Launch, floor_seconds, fused_attention
+from gpu.turbo.wan import gelu_rows
 
 HEADS, WIDTH = 12, 128
 """Of TurboWan2.1-1.3B."""
@@ -37,8 +40,8 @@ LAUNCHES = (
 LAYERS = ((1536, 1536), (1536, 8960), (8960, 1536))
 """Inputs and outputs of the 1.3B model's linears."""
 
-FLOPS, INT8_OPS, L2 = 989e12, 1979e12, 5.5e12
-"""Dense peaks and about the L2 rate of an H100 SXM; other cards' floors are other."""
+FLOPS, INT8_OPS, L2, MEMORY = 989e12, 1979e12, 5.5e12, 3.35e12
+"""Dense peaks, about the L2 rate, and that of memory, of an H100 SXM; others' floors differ."""
 
 
 def realistic(tokens: int, heads: int = HEADS) -> tuple[Tensor, Tensor, Tensor]:
@@ -91,6 +94,20 @@ def attention_errors() -> Iterator[Figure]:
         mine, its = error(ours, right), error(plain, right)
         note = f"error against float32: {mine:.2e}, plain PyTorch's {its:.2e}"
         yield at_most(f"attention kernel, {tokens:,} tokens", mine / its, "x", 1.1, note)
+        yield _sparse_error(tokens, wide, (q, k, v), chosen, total)
+
+
+def _sparse_error(
+    tokens: int, wide: Sequence[Tensor], narrow: Sequence[Tensor], chosen: Tensor, total: Tensor
+) -> Figure:
+    """The kernel with the linear branch zero, against exact softmax over the same keys."""
+    blocks = Blocks()
+    right = plain_attention(*wide, chosen, blocks)
+    none = narrow[0].new_zeros(1, HEADS, WIDTH, WIDTH), total, narrow[0].new_zeros(WIDTH).float()
+    ours = fused_attention(*narrow, chosen, *none, blocks)
+    mine, its = (error(x, right) for x in (ours, plain_attention(*narrow, chosen, blocks)))
+    note = f"error against float32: {mine:.2e}, plain PyTorch's {its:.2e}"
+    return at_most(f"its sparse part, {tokens:,} tokens", mine / its, "x", 1.1, note)
 
 
 def attention_times() -> Iterator[Figure]:
@@ -141,6 +158,57 @@ def linears() -> Iterator[Figure]:
         yield Figure(name, took, "ms", note=note)
 
 
+def fp8_linears() -> Iterator[Figure]:
+    """Linear layers in 8-bit floats, with the clip's spread and outliers: error and time.
+
+    The error is also told of TurboDiffusion's 8 bits, whole numbers with a scale a tile.
+    """
+    for inputs, outputs in LAYERS:
+        torch.manual_seed(inputs)
+        linear = nn.Linear(inputs, outputs).bfloat16()
+        x = (torch.randn(CLIP, inputs) * (1 + 5 * (torch.rand(inputs) > 0.99))).bfloat16()
+        layer, tiled = RowwiseLinear(linear), Int8Linear(*quantise(linear.weight), linear.bias)
+        right = F.linear(x.float(), linear.weight.float(), linear.bias.float())
+        scaled = [
+            values.float() * scale for values, scale in map(quantise_rows, (x, linear.weight))
+        ]
+        same = F.linear(*scaled, linear.bias.float())
+        name = f"fp8 linear {inputs} -> {outputs}"
+        yield at_most(f"{name}, error against its formula", error(layer(x), same), "", 0.01)
+        note = f"int8 with a scale a tile {error(tiled(x), right):.2e}"
+        yield Figure(f"{name}, error against float32", error(layer(x), right), "", note=note)
+        dense = milliseconds(lambda linear=linear, x=x: linear(x))
+        took = milliseconds(lambda layer=layer, x=x: layer(x))
+        rows = quantise_rows(x)
+        multiplied = milliseconds(lambda layer=layer, rows=rows: _multiplied(layer, *rows))
+        least = 2e3 * CLIP * inputs * outputs / INT8_OPS
+        note = f"bfloat16 {dense:.2f} ms; of rows in 8 bits {multiplied:.2f}; floor {least:.2f} ms"
+        yield Figure(name, took, "ms", note=note)
+
+
+def _multiplied(layer: RowwiseLinear, values: Tensor, scales: Tensor) -> Tensor:
+    return multiply_rows(
+        values, scales, layer.weight, layer.weight_scale, layer.bias, torch.bfloat16
+    )
+
+
+def activations() -> Iterator[Figure]:
+    """GELU and its rows in 8 bits in one pass, against PyTorch in float32."""
+    for name, tokens, channels in (("1.3B", CLIP, 8960), ("A14B", 75_600, 13_824)):
+        torch.manual_seed(channels)
+        x = torch.randn(tokens, channels).bfloat16()
+        ours = gelu_rows(x)
+        right = F.gelu(x.float(), approximate="tanh")
+        mine = error(ours[0].float() * ours[1], right)
+        its = error(math.prod((part.float() for part in quantise_rows(right)), start=1), right)
+        note = f"error against float32: {mine:.4e}, plain PyTorch's {its:.4e}"
+        yield at_most(f"GELU in 8 bits, {name}", mine / its, "x", 1.01, note)
+        least = 1e3 * 3 * x.numel() / MEMORY
+        took = milliseconds(lambda x=x: gelu_rows(x))
+        yield Figure(f"GELU in 8 bits, {name}, time", took, "ms", note=f"floor {least:.2f} ms")
+
+
 def figures() -> list[Figure]:
     """Return all figures of the card that is here."""
-    return [*attention_errors(), *attention_times(), *linears()]
+    measures = attention_errors, attention_times, linears, fp8_linears, activations
+    return [figure for measure in measures for figure in measure()]

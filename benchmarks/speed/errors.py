@@ -32,7 +32,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     for name, ours in found.items():
         for part in PARTS:
             note = f"against plain bfloat16 {off(ours[part], plain[part]):.2e}"
-            yield Figure(f"error of {part}, {name}", off(ours[part], right[part]), "", note=note)
+            yield Figure(f"errors: {part}, {name}", off(ours[part], right[part]), "", note=note)
 
 
 def off(ours: Tensor, right: Tensor) -> float:

@@ -8,9 +8,8 @@ tokens, 2 of 4,096): 2·L·(4·d² + 3·d·ffn) a block in linears, 47.8 TFLOP, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -23,6 +22,7 @@ import torch
 from benchmarks.figures import Figure, at_most
 from benchmarks.speed import cold, errors
 from benchmarks.speed.bench import FAST, FP8, PLAIN, Bench, bench
+from benchmarks.speed.clock import Clock, of_picture, synchronise
 from benchmarks.speed.realistic import rendered, words_of
 from gpu.fit import Fit
 from gpu.image import PictureRequest, draw
@@ -32,54 +32,6 @@ from gpu.weights import Weights
 FLOORS = {"none": (47.8 + 8.7) / 989, "fp8": 47.8 / 1979 + 8.7 / 989}
 """Seconds of a forward at an H100's dense peaks of 989 and 1,979 TFLOP/s, by quantisation."""
 NUMBERS = count()
-
-
-def synchronise() -> None:
-    """Wait for the card."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-@dataclass(slots=True)
-class Clock:
-    """When the stages of one picture began; peaks of memory in each."""
-
-    at: dict[str, float] = field(default_factory=dict)
-    peak: dict[str, float] = field(default_factory=dict)
-
-    def tick(self, stage: str) -> None:
-        """A stage begins for the first time, and the last one ends; waits for the card."""
-        if stage in self.at:
-            return
-        synchronise()
-        for last in list(self.at)[-1:]:
-            if torch.cuda.is_available():
-                self.peak[last] = torch.cuda.max_memory_allocated() / 1e9
-                torch.cuda.reset_peak_memory_stats()
-        self.at[stage] = time.perf_counter()
-
-    def seconds(self) -> dict[str, float]:
-        """Return how long each stage took."""
-        names, times = list(self.at), list(self.at.values())
-        return {name: b - a for name, a, b in zip(names, times, times[1:], strict=False)}
-
-
-@contextmanager
-def clocked(pipe: Any, clock: Clock) -> Iterator[None]:  # noqa: ANN401
-    """Let the pipeline's networks tell when they begin."""
-    hooks = [
-        part.register_forward_pre_hook(lambda *_, stage=stage: clock.tick(stage))
-        for stage, part in (
-            ("words", pipe.text_encoder.embed_tokens),
-            ("steps", pipe.transformer.t_embedder),
-            ("decoding", pipe.vae.decoder),
-        )
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def picture(bench: Bench, fit: Fit, weights: Weights, watch: Watch | None = None) -> float:
@@ -131,7 +83,7 @@ def _parts(bench: Bench, fit: Fit, name: str, weights: Weights) -> Iterator[Figu
     for _ in range(bench.runs):
         clock = Clock()
         with weights.lease(bench.spec(fit)) as pipe:
-            hooked = clocked(pipe, clock)
+            hooked = clock.over(of_picture(pipe))
         with hooked:
             clock.tick("call")
             picture(bench, fit, weights)
@@ -207,15 +159,18 @@ def new_process(bench: Bench) -> Iterator[Figure]:
         yield from cold.figures(Path(folder), bench.side)
 
 
-def measure(quick: bool) -> list[Figure]:
-    """Return all figures of pictures.
+def pieces(quick: bool) -> dict[str, Callable[[], Iterator[Figure]]]:
+    """Return what can be measured of pictures; each piece's figures begin with its name.
 
     Args:
         quick: small networks and pictures, on any device.
     """
     place = bench(quick)
-    ways = (("plain diffusers", PLAIN, None), ("bfloat16", FAST, 0.95), ("fp8", FP8, 0.72))
-    made: list[Figure] = []
-    for name, fit, bar in ways:
-        made += stages(place, fit, name, bar)
-    return [*made, *errors.figures(place), *files(place.side, place.runs), *new_process(place)]
+    return {
+        "plain diffusers": partial(stages, place, PLAIN, "plain diffusers", None),
+        "bfloat16": partial(stages, place, FAST, "bfloat16", 0.95),
+        "fp8": partial(stages, place, FP8, "fp8", 0.72),
+        "errors": partial(errors.figures, place),
+        "file": partial(files, place.side, place.runs),
+        "new process": partial(new_process, place),
+    }

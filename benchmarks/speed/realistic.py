@@ -7,7 +7,10 @@ rest, modulations open every block, and attention is far from even.
 from __future__ import annotations
 
 import random
+from functools import cache
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -15,6 +18,9 @@ from torch import Tensor, nn
 from gpu.mini import frames
 from gpu.mini.render.renderer import render
 from gpu.mini.scenes import draw_scene
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LARGE, SHARE = 6.0, 0.01
 """How many times larger a few channels are, and how many of them."""
@@ -57,6 +63,14 @@ def spread(like: Tensor, chance: torch.Generator) -> Tensor:
 def words_of(number: int) -> str:
     """Return a prompt of about 100 tokens that no other number has."""
     return f"{number} red mugs on {PLACES[number % len(PLACES)]}, {LIGHT}"
+
+
+@cache
+def moving(width: int, height: int, count: int) -> NDArray[np.uint8]:
+    """Return rendered frames (count, height, width, 3) round which a camera goes."""
+    vectors = frames.clip(draw_scene(random.Random(4), "square"), "orbit-left", count)
+    made: NDArray[np.uint8] = render(vectors, width, height)[:, :3].transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(made)
 
 
 def rendered(width: int, height: int) -> Image.Image:

@@ -1,0 +1,72 @@
+"""When the stages of a picture or clip begin, and how much of the card's memory each takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+def synchronise() -> None:
+    """Wait for the card."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+@dataclass(slots=True)
+class Clock:
+    """When the stages began; peaks of memory in each."""
+
+    at: dict[str, float] = field(default_factory=dict)
+    peak: dict[str, float] = field(default_factory=dict)
+
+    def tick(self, stage: str) -> None:
+        """A stage begins for the first time, and the last one ends; waits for the card."""
+        if stage in self.at:
+            return
+        synchronise()
+        for last in list(self.at)[-1:]:
+            if torch.cuda.is_available():
+                self.peak[last] = torch.cuda.max_memory_allocated() / 1e9
+                torch.cuda.reset_peak_memory_stats()
+        self.at[stage] = time.perf_counter()
+
+    def seconds(self) -> dict[str, float]:
+        """Return how long each stage took."""
+        names, times = list(self.at), list(self.at.values())
+        return {name: b - a for name, a, b in zip(names, times, times[1:], strict=False)}
+
+    @contextmanager
+    def over(self, parts: Mapping[str, Any]) -> Iterator[None]:
+        """Tick where a network is first called, by the stage that it begins."""
+        hooks = [
+            part.register_forward_pre_hook(lambda *_, stage=stage: self.tick(stage))
+            for stage, part in parts.items()
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def of_picture(pipe: Any) -> dict[str, Any]:  # noqa: ANN401  (a pipeline of diffusers)
+    """Return the networks of a picture by the stage that each begins."""
+    return {
+        "words": pipe.text_encoder.embed_tokens,
+        "steps": pipe.transformer.t_embedder,
+        "decoding": pipe.vae.decoder,
+    }
+
+
+def of_clip(pipe: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the networks of a clip by the stage that each begins; its decoder is a function."""
+    return {
+        "words": pipe.text_encoder,
+        "keyframe": pipe.vae.encoder.down_blocks[0].norm1,
+        "steps": pipe.transformer.condition_embedder,
+    }
