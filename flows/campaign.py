@@ -29,6 +29,7 @@ from flows import artifacts
 from flows.book import Book
 from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
+from flows.plan import Prepared
 from flows.progress import Totals, current_watch
 from flows.signals import stop_on_signals
 from tasks.make import make
@@ -38,12 +39,14 @@ from tasks.stages import STAGES
 SLOTS = {"plan": 1, "gpu": 1, "cpu": 2}
 """Works of each lane at once: a shot's exports are up to four one-threaded encoders, 0.6 GB."""
 
+# Prefect's own runner does not fit its own annotation, whose type parameter is invariant.
+RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()))
+
 
 @flow(
     name="campaign",
     flow_run_name="{campaign}",
-    # Prefect's own runner does not fit its own annotation, whose type parameter is invariant.
-    task_runner=ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values())),  # type: ignore[arg-type]
+    task_runner=RUNNER,
     persist_result=False,
     validate_parameters=True,
 )
@@ -69,13 +72,23 @@ def campaign(
     """
     place = Home.find(Path(home) if home else None)
     draw = str(flow_run.get_id())
-    (resolved, plan), damaged = prepare_whole(
+    prepared, damaged = prepare_whole(
         place, campaign, start=start, profile=profile, seed=seed, draw=draw
     )
     for said in damaged:
         get_run_logger().warning("made again: %s", said)
+    return carry_out(place, prepared)
+
+
+def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
+    """Make what a plan says, as task runs of the flow run this is called in; return the run's id.
+
+    Raises:
+        Interrupted: where it was told to stop; what was finished is kept.
+    """
+    resolved, plan = prepared
     watch = current_watch()
-    with stop_on_signals() as stop, Book.open(place, resolved, plan, watch) as book:
+    with stop_on_signals() as stop, Book.open(home, resolved, plan, watch) as book:
         get_run_logger().info("%s", plan.headline())
         show = artifacts.progress(watch)
 
