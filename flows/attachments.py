@@ -31,9 +31,13 @@ def find_attachments(resolved: Resolved, home: Home, hashes: FileHashes) -> dict
         BadFile: where one is missing, outside or not what it must be; names the line that asks.
     """
     found: dict[str, Attachment] = {}
+    seen: set[tuple[str, int]] = set()  # shots of one layering share their settings
     for shot in resolved.shots:
         for stage in resolved.pipeline.stages:
             settings = resolved.settings(shot, "" if stage.id == stage.kind else stage.id)
+            if (stage.id, id(settings)) in seen:
+                continue
+            seen.add((stage.id, id(settings)))
             for path, kind, file in attached_in(getattr(settings, stage.kind), stage.id):
                 if file in found:
                     continue

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +16,7 @@ from configs.home import Home
 from configs.library import Library
 from configs.model import Model
 from gpu.device import detect, dtype_for, pick_profile
+from tasks.font import bundled_file
 
 LOW_DISK_GB = 5.0
 """A week of ten products takes about 2 GB with the small models."""
@@ -110,7 +110,7 @@ def _encoder(_home: Home) -> Iterator[Finding]:
 
 
 def _fonts(_home: Home) -> Iterator[Finding]:
-    font = Path(str(files("pylopdf_fonts_zh_cn"))) / "NotoSansSC-Regular.otf"
+    font = bundled_file("Noto Sans SC")
     state: Literal["ok", "missing"] = "ok" if font.exists() else "missing"
     yield Finding("font", state, f"{font} (Noto Sans SC, OFL)")
 

@@ -7,14 +7,11 @@ plan time. Running the stage writes it down.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import SimpleNamespace
 
-from catalogs.node import Node, canonical
 from configs.base import Declaration, Language, Words
 from configs.caption import CaptionRules, Length, Limit, Wording
 from configs.errors import BadPlan
@@ -22,7 +19,8 @@ from configs.length import length
 from configs.sandbox import BadTemplate, names_in, render
 from configs.wording import unknown
 from tasks.lint import lint
-from tasks.stage import Cell, Decision, Draft, Made, Stage, Studio
+from tasks.note import write_params
+from tasks.stage import Cell, Decision, Stage
 
 _LEFT_OUT = re.compile(r"[\s'’‘`·・.,-]")
 """What names hold and no platform takes in a hashtag."""
@@ -172,16 +170,6 @@ class Writer:
         return BadPlan(f"{where}: {self.place(field)}: {message}")
 
 
-def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
-    """Write each node's caption down as one JSON file."""
-    for node in nodes:
-        started = time.perf_counter()
-        path = workspace / f"{node.key}.json"
-        path.write_bytes(canonical(dict(node.params)))
-        draft = Draft(path, "text", "application/json")
-        yield Made(node, {"caption": draft}, time.perf_counter() - started)
-
-
 STAGE = Stage(
     id="caption",
     version=1,
@@ -189,6 +177,6 @@ STAGE = Stage(
     gives={"caption": "text"},
     lane="cpu",
     decide=decide,
-    run=run,
+    run=write_params("caption"),
     worded=True,
 )

@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from catalogs.node import Node, canonical
+from catalogs.node import canonical
 from configs.base import Json, Language
 from configs.campaign import AxisValue, Campaign, Product
 from configs.festivals import Day
@@ -28,7 +26,8 @@ from configs.tokens import ESTIMATE, Counter, check_tokens
 from configs.vocabulary import Vocabulary
 from tasks import dialects
 from tasks.intent import Teller, Where
-from tasks.stage import Cell, Decision, Draft, Made, Stage, Studio
+from tasks.note import write_params
+from tasks.stage import Cell, Decision, Stage
 from tasks.views import view
 
 _TRIES = 64
@@ -204,16 +203,6 @@ def decide(cell: Cell) -> Decision:
     )
 
 
-def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
-    """Write each node's prompts and intent down as one JSON file."""
-    for node in nodes:
-        started = time.perf_counter()
-        file = workspace / f"{node.key}.json"
-        file.write_bytes(canonical(dict(node.params)))
-        draft = Draft(file, "text", "application/json")
-        yield Made(node, {"prompt": draft}, time.perf_counter() - started)
-
-
 STAGE = Stage(
     id="expand",
     version=1,
@@ -221,5 +210,5 @@ STAGE = Stage(
     gives={"picture": "text", "motion": "text"},
     lane="plan",
     decide=decide,
-    run=run,
+    run=write_params("prompt"),
 )

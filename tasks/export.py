@@ -14,7 +14,7 @@ from PIL import Image
 from catalogs.node import Node
 from configs.base import Json
 from configs.delivery import Delivery
-from configs.errors import BadPlan, Interrupted, OutOfSpace, Passing, Rejected, StageFailed
+from configs.errors import BadPlan, OutOfSpace, Passing, Rejected, StageFailed
 from gpu.mark.mark import LEAST
 from tasks.encode import ClipFile, Job, aim, ceiling, encode
 from tasks.framing import frame
@@ -217,16 +217,7 @@ def _finish(job: Job) -> dict[str, Draft]:
     with Image.open(job.first_frame) as first:
         job.file.cover.make(first, path, titles=job.titles, stamps=job.stamps)
     return {
-        "delivery": Draft(
-            job.path,
-            "clip",
-            "video/mp4",
-            facts.width,
-            facts.height,
-            frames=facts.frames,
-            fps=facts.fps,
-            seconds=facts.seconds,
-        ),
+        "delivery": facts.draft(job.path),
         "cover": Draft(path, "cover", "image/jpeg", *job.file.cover.size),
     }
 
@@ -234,8 +225,7 @@ def _finish(job: Job) -> dict[str, Draft]:
 def _still(
     node: Node, studio: Studio, workspace: Path, failures: list[StageFailed]
 ) -> Iterator[Made]:
-    if studio.cancelled():
-        raise Interrupted("export was cancelled; what was finished is kept")
+    studio.heed("export")
     started = time.perf_counter()
     file = StillFile.model_validate(node.params)
     path = workspace / f"{node.key}.{file.format}"

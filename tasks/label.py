@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -19,9 +18,10 @@ from PIL import Image, ImageDraw, ImageFont
 from catalogs.node import Node
 from configs.base import Declaration
 from configs.delivery import Delivery
-from configs.errors import BadPlan, Interrupted
+from configs.errors import BadPlan
 from configs.labels import Label, Waiver, lines
 from tasks import watermark
+from tasks.font import bundled_file
 from tasks.spot import Area, Spot, apart
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
@@ -121,8 +121,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         Interrupted: where the run was cancelled.
     """
     for node in nodes:
-        if studio.cancelled():
-            raise Interrupted("label was cancelled; what was finished is kept")
+        studio.heed("label")
         started = time.perf_counter()
         label = draw(LabelFile.model_validate(node.params))
         path = workspace / f"{node.key}.png"
@@ -200,8 +199,7 @@ def ink(letter: str, size: int) -> int:
 @lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return the bundled Noto Sans SC."""
-    path = files("pylopdf_fonts_zh_cn") / "NotoSansSC-Regular.otf"
-    return ImageFont.truetype(str(path), size)
+    return ImageFont.truetype(str(bundled_file("Noto Sans SC")), size)
 
 
 STAGE = Stage(

@@ -14,6 +14,7 @@ from typing import Any
 
 from configs.errors import BadFile, Rejected
 from tasks.encode import ClipFile
+from tasks.stage import Draft
 
 INDEX_LIMIT = 64 * 2**20
 """Bytes of the largest index that is read: an hour at 60 fps takes 4 MiB."""
@@ -49,6 +50,11 @@ class Facts:
     audio: tuple[str, int, int] | None
     """Codec, channels and samples a second of the sound."""
     bytes: int
+
+    def draft(self, path: Path) -> Draft:
+        """Return the clip at `path`, of which these are the facts, as a stage gives it."""
+        size = (self.width, self.height)
+        return Draft(path, "clip", "video/mp4", *size, self.frames, self.fps, self.seconds)
 
     @property
     def bitrate(self) -> float:

@@ -21,7 +21,7 @@ from PIL import Image
 from catalogs.node import Node, NodeOutput
 from catalogs.record import Record
 from configs.base import Declaration, Json
-from configs.errors import BadPlan, Interrupted, Rejected
+from configs.errors import BadPlan, Rejected
 from configs.labels import Waiver
 from tasks import embed, fingerprint, xmp
 from tasks.certificate import read_signer
@@ -103,8 +103,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     """
     lineages: dict[tuple[str, ...], Lineage] = {}
     for node in nodes:
-        if studio.cancelled():
-            raise Interrupted("sign was cancelled; what was finished is kept")
+        studio.heed("sign")
         started = time.perf_counter()
         lineage = None
         if "certificate" in node.inputs:
@@ -229,17 +228,7 @@ def _draft(source: Path, path: Path, port: str) -> tuple[Draft, tuple[int, ...]]
     before, after = (replace(probe(each), bytes=0) for each in (source, path))
     if before != after:
         raise Rejected(f"{path.name}: metadata changed the clip: {after}, not {before}")
-    clip = Draft(
-        path,
-        "clip",
-        "video/mp4",
-        after.width,
-        after.height,
-        frames=after.frames,
-        fps=after.fps,
-        seconds=after.seconds,
-    )
-    return clip, fingerprint.of_clip(path, sparse=True)
+    return after.draft(path), fingerprint.of_clip(path, sparse=True)
 
 
 STAGE = Stage(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from catalogs.node import Node
 from configs.base import Declaration
-from configs.errors import BadFile, BadPlan, Interrupted, StageFailed
+from configs.errors import BadFile, BadPlan, StageFailed
 from configs.settings import Sound
 from tasks import ffmpeg
 from tasks.loudness import gain_to, measure
@@ -121,8 +121,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         Interrupted: where the run was cancelled.
     """
     for node in nodes:
-        if studio.cancelled():
-            raise Interrupted("sound was cancelled; what was finished is kept")
+        studio.heed("sound")
         started = time.perf_counter()
         track = Track.model_validate(node.params)
         files = {

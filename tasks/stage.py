@@ -15,6 +15,7 @@ from catalogs.store import Store
 from configs.base import Json, Language
 from configs.campaign import Campaign, Product
 from configs.delivery import Delivery
+from configs.errors import Interrupted
 from configs.home import Home
 from configs.model import Model
 from configs.settings import Settings
@@ -152,6 +153,11 @@ class Studio:
     def has(self, key: str) -> bool:
         """Whether the node planned as `key` is finished, as planned or as it really ran."""
         return self.store.has(self.really.get(key, key))
+
+    def heed(self, stage: str) -> None:
+        """Raise Interrupted where the run was cancelled, in `stage`'s name."""
+        if self.cancelled():
+            raise Interrupted(f"{stage} was cancelled; what was finished is kept")
 
     def follow(self, node: Node) -> Node:
         """Return the node with inputs as they really ran: what it is made from is in its key."""

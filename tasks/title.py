@@ -17,7 +17,6 @@ from PIL import Image
 
 from catalogs.node import Node
 from configs.base import Declaration, Json
-from configs.errors import Interrupted
 from tasks import ffmpeg
 from tasks.ass import GOES, Face, Look, Motion, document
 from tasks.contrast import choose, levels, unrest
@@ -113,8 +112,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
     """
     seen: dict[Path, list[Image.Image]] = {}  # deliveries of one shape share a clip
     for node in nodes:
-        if studio.cancelled():
-            raise Interrupted("title was cancelled; what was finished is kept")
+        studio.heed("title")
         started = time.perf_counter()
         file = TitleFile.model_validate(node.params)
         font = bundled_file(file.font) if file.font else studio.path(node, "font")

@@ -14,7 +14,7 @@ from typing import Literal
 from PIL import Image
 
 from catalogs.node import Node
-from configs.errors import BadFile, Interrupted
+from configs.errors import BadFile
 from tasks.framing import Framing, frame
 from tasks.photo import open_photo, size_of
 from tasks.spot import Area, Spot
@@ -115,8 +115,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         Interrupted: where the run was cancelled.
     """
     for node in nodes:
-        if studio.cancelled():
-            raise Interrupted("watermark was cancelled; what was finished is kept")
+        studio.heed("watermark")
         started = time.perf_counter()
         overlay = draw(node, studio)
         path = workspace / f"{node.key}.png"
