@@ -120,6 +120,7 @@ def test_optimizer_lowers_a_loss() -> None:
         opt.step(ramp(step / 60, step, (1.0, 0.01), warmup=5))
         losses.append(loss.item())
     assert losses[-1] < 0.97 * losses[0]
+    assert not any(average.requires_grad for average in opt.average)  # else a graph grows
     live = opt.all[0].detach().clone()
     opt.swap()
     assert not torch.equal(live, opt.all[0])

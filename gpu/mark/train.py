@@ -75,8 +75,7 @@ class Pair:
         agree = odds * signs[:, 0]
         loss = F.softplus(-agree).mean()
         torch.autograd.backward(loss)
-        with torch.no_grad():
-            self.opt.step(rate)
+        self.opt.step(rate)
         return loss.detach(), (agree.detach() <= 0).float().mean((1, 2))
 
     def save(self, path: Path) -> None:

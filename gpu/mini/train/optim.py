@@ -62,6 +62,7 @@ class Optimizer:
         self.average = [p.detach().clone() for p in self.all]
         self.count = 0
 
+    @torch.no_grad()
     def step(self, factor: float) -> float:
         """One update at ``factor`` of the top rates; returns AdamW's gradient norm."""
         norm = nn.utils.clip_grad_norm_(self.rest, 1.0)
