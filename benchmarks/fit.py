@@ -6,16 +6,18 @@ memory are as with real weights. Of caps for which a profile fits the model alik
 run: what ran there within its memory runs on the others in the same way. Blocks are not compiled:
 that takes a minute for each shape, and the memory is about the same.
 
-A cap is of torch's allocator: CUDA's own half gigabyte comes on top, so a real card of that size
-has a little less. Caps above the card's memory are left out.
+A cap is of torch's allocator, in gigabytes of 1e9 bytes: a card sold with as many has a little more
+(SOLD), of which CUDA itself takes half a gigabyte. Caps above the card's memory are left out.
 
     python -m benchmarks.fit [--caps 12 16 24 40 80] [--models z-image-turbo@1024x1024 ...]
-    python -m benchmarks.fit --tiny     # the same code on a processor: does it run?
+    python -m benchmarks.fit --join FILE...   # results of several runs, on alike cards, into one
+    python -m benchmarks.fit --tiny           # the same code on a processor: does it run?
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +31,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.figures import Figure, write
+from benchmarks.figures import RESULTS, Figure, write
 from benchmarks.random_weights import make
 from configs.errors import KeyreelError, Rejected
 from configs.home import Home
@@ -44,8 +46,11 @@ from gpu.watch import Watch
 from gpu.weights import Weights, WeightsSpec
 
 CAPS = (12, 16, 24, 40, 80)
+SOLD = 1.05
+"""A card reports at least so many times the gigabytes it is sold with: those are of 2^30 bytes."""
 MODELS = (
-    "z-image-turbo@1024x1024", "wan2.1-t2v-1.3b", "wan2.2-ti2v-5b", "wan2.2-i2v-a14b-comfyui",
+    "z-image-turbo@1024x1024", "wan2.2-ti2v-5b", "wan2.2-i2v-a14b-comfyui",
+    "wan2.1-t2v-1.3b-comfyui", "turbowan2.1-t2v-1.3b",
 )  # fmt: skip
 WORDS = "A matte lipstick on white marble, morning light from the left, shallow depth of field."
 
@@ -63,9 +68,9 @@ class Case:
 
     @classmethod
     def of(cls, told: str, library: Library, steps: int, *, tiny: bool) -> Case:
-        """Return what `MODEL[@WIDTHxHEIGHT]` says; plain Wan 2.1 is TurboDiffusion's, but dense."""
+        """Return what `MODEL[@WIDTHxHEIGHT]` says."""
         name, _, size = told.partition("@")
-        model = library.models[name if name in library.models else f"turbo{name}"]
+        model = library.models[name]
         sides = tuple(int(side) for side in size.split("x")) if size else model.sizes["landscape"]
         shape = (64, 64, 5) if tiny else (*sides, model.frames)
         return cls(name, model, shape, steps, tiny)
@@ -74,7 +79,8 @@ class Case:
         """Return the recipe that a card of this size would have; a processor is fitted like one."""
         files = self.model.files
         room = ARCHITECTURES / (files.architecture if files else self.model.folder)
-        offload = offload_for(Device("cuda", "a card", cap), profile.offload, self.model.memory_gb)
+        card = Device("cuda", "a card", SOLD * cap)
+        offload = offload_for(card, profile.offload, self.model.memory_gb)
         fit = replace(fit_for(profile), offload=offload, compile=False)
         if kind == "cpu":
             fit = replace(fit, attention="native")  # the only one there
@@ -84,9 +90,15 @@ class Case:
             self.name,
             "bfloat16",
             kind,
-            files=Files(room, (), keep_packed=bool(files and files.keep_packed)),
+            files=Files(room, (), self.packed, self.model.turbo),
             fit=fit,
         )
+
+    @property
+    def packed(self) -> bool:
+        """Whether weights are of 8 bits; TurboDiffusion's `-quant` files always stay so."""
+        files = self.model.files
+        return files is not None and (files.keep_packed or "-quant" in files.transformer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +192,8 @@ def _work(case: Case, spec: WeightsSpec, weights: Weights, watch: Watch) -> None
             draw(PictureRequest(**asked), weights, watch)
         else:
             grey = Image.linear_gradient("L").convert("RGB") if case.model.makes == "clip" else None
-            animate(ClipRequest(image=grey, frames=frames, **asked), weights, watch)
+            asked |= {"frames": frames, "euler_shift": case.model.euler_shift}
+            animate(ClipRequest(image=grey, **asked), weights, watch)
     except Rejected:
         pass  # random weights may overflow; they took the same time
 
@@ -227,6 +240,22 @@ def figures(ran: Ran) -> Iterator[Figure]:
     yield Figure(f"{name}: peak", ran.peak, "GB")
 
 
+def join(paths: Sequence[Path]) -> None:
+    """Write `results/fit.json` from what several runs wrote.
+
+    Raises:
+        ValueError: where they ran on unlike machines or libraries, which one table can't tell.
+    """
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    heads = [{name: one[name] for name in one if name != "figures"} for one in told]
+    for path, head in zip(paths, heads, strict=True):
+        if head != heads[0]:
+            raise ValueError(f"{path}: ran on {head}, {paths[0]} on {heads[0]}")
+    whole = {**heads[0], "figures": [figure for one in told for figure in one["figures"]]}
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    (RESULTS / "fit.json").write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """Measure, print a row each, and write `results/fit.json` where a card did it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -234,7 +263,10 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, help="MODEL or MODEL@WIDTHxHEIGHT")
     parser.add_argument("--steps", type=int, default=4, help="denoising steps, at least 2")
     parser.add_argument("--tiny", action="store_true", help="small networks, on any device")
+    parser.add_argument("--join", type=Path, nargs="+", metavar="FILE", help="measure nothing")
     words = parser.parse_args()
+    if words.join:
+        return join(words.join)
     if words.steps < 2:
         parser.error("--steps: at least 2, to have one after the first")
     card = detect()

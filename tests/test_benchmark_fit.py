@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from benchmarks import fit
-from benchmarks.fit import Case, Ran, figures, measure, profile_for, rows, show
+from benchmarks.figures import Figure, write
+from benchmarks.fit import Case, Ran, figures, join, measure, profile_for, rows, show
 from configs.home import Home
 from configs.library import Library
 
@@ -44,7 +46,15 @@ def test_a_picture_is_drawn_as_the_profile_says(library):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "model", ["wan2.1-t2v-1.3b", "wan2.2-ti2v-5b", "wan2.2-i2v-a14b", "wan2.2-i2v-a14b-comfyui"]
+    "model",
+    [
+        "wan2.1-t2v-1.3b-comfyui",
+        "wan2.2-ti2v-5b",
+        "wan2.2-i2v-a14b",
+        "wan2.2-i2v-a14b-comfyui",
+        "turbowan2.1-t2v-1.3b",
+        "turbowan2.2-i2v-a14b-quant",
+    ],
 )
 def test_a_clip_is_made_of_every_architecture(model, library):
     """From words or a picture; one transformer, or two experts, also with fp8 weights."""
@@ -95,6 +105,29 @@ def test_rows_become_figures():
         (9.1, "GB"),
     ]
     assert "offload group" in step.note
+
+
+def test_runs_of_several_models_are_joined(tmp_path, monkeypatch):
+    """Row after row, of one kind of card with the same libraries; others are refused."""
+    monkeypatch.setattr(fit, "RESULTS", tmp_path)
+    monkeypatch.setattr("benchmarks.figures.RESULTS", tmp_path)
+    parts = [write("fit", [Figure(name, 1.0, "s")], device="H100").rename(tmp_path / name)
+             for name in "ab"]  # fmt: skip
+    join(parts)
+    told = json.loads((tmp_path / "fit.json").read_text("utf-8"))
+    assert [one["metric"] for one in told["figures"]] == ["a", "b"]
+    assert told["device"] == "H100"
+    other = write("fit", [], device="A100").rename(tmp_path / "c")
+    with pytest.raises(ValueError, match=r"c: ran on .*A100.* on .*H100"):
+        join([*parts, other])
+
+
+def test_eight_bits_are_known_by_the_file(library):
+    """ComfyUI's where the row says so, TurboDiffusion's always."""
+    names = ("wan2.2-i2v-a14b-comfyui", "turbowan2.1-t2v-14b-quant", "turbowan2.1-t2v-14b")
+    specs = [tiny(name, library).spec(80, "cpu", library.profiles["80gb"]) for name in names]
+    assert [spec.files.keep_packed for spec in specs] == [True, True, False]
+    assert [bool(spec.files.turbo) for spec in specs] == [False, True, True]
 
 
 @pytest.mark.slow

@@ -13,9 +13,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.fit import Case
+from benchmarks.random_weights import make
+from configs.home import Home
+from configs.library import Library
+from configs.model import Profile
 from gpu.checkpoint.tensors import open_tensors
 from gpu.device import GB
-from gpu.fit import Fit
+from gpu.fit import OFFLOADS, Fit
 from gpu.image import PictureRequest, draw
 from gpu.video import ClipRequest, animate
 from gpu.watch import Watch
@@ -28,6 +33,9 @@ pytestmark = [
     pytest.mark.timeout(150),
     pytest.mark.filterwarnings("default"),  # of compilers, and of a card's own libraries
 ]
+
+
+PROFILE = Profile(device="cuda", picture="p", clip="c", budget_gb=1)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,13 @@ def fitted(request, **fit):
     return replace(request, spec=replace(request.spec, fit=Fit(**fit)))
 
 
+def vivid(spec):
+    """A small pipeline of random weights, whose decoder is loud enough to see by."""
+    pipe = make(spec, tiny=True)
+    pipe.vae.decoder.conv_out.weight.data.mul_(300)
+    return pipe
+
+
 def levels(a, b):
     """Mean difference of two pictures, of 255."""
     return np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean()
@@ -67,6 +82,19 @@ def test_an_offload_changes_no_byte(picture, clip, weights, offload):
         draw(picture, weights).tobytes()
     )
     assert (animate(fitted(clip, offload=offload), weights) == animate(clip, weights)).all()
+
+
+@pytest.mark.parametrize("name", ["turbowan2.1-t2v-1.3b", "turbowan2.2-i2v-a14b-quant"])
+def test_sparse_attention_and_int8_layers_come_in_like_others(tmp_path, name):
+    """Their weights are in modules of our own, which an offload must find."""
+    model = Case.of(name, Library.open(Home(tmp_path)), steps=2, tiny=True)
+    grey = Image.linear_gradient("L").convert("RGB") if model.model.makes == "clip" else None
+    spec = replace(model.spec(80, "cuda", PROFILE), fit=Fit())
+    clip = ClipRequest(spec, grey, "orbit", 64, 64, 17, steps=2, seed=7, max_tokens=64)
+    small = Weights(8, load=vivid, weigh=lambda _: 1)
+    whole, *moved = (animate(fitted(clip, offload=way), small) for way in OFFLOADS)
+    assert whole.std() > 20
+    assert all((frames == whole).all() for frames in moved)
 
 
 def test_the_same_request_gives_the_same_bytes(picture, clip, weights):
