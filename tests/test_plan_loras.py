@@ -207,6 +207,7 @@ def test_the_folder_may_be_a_link_to_comfyuis(desk: Desk, tmp_path):
     [
         ("wan2.2-i2v-a14b-lightning", ["high-noise", "low-noise"]),
         ("wan2.1-i2v-14b-480p-lightning", ["both"]),
+        ("wan2.1-t2v-14b-lightning", ["both"]),
     ],
 )
 def test_the_rows_of_four_steps_differ_from_the_plain_ones_in_just_that(name, experts):
