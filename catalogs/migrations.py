@@ -15,7 +15,7 @@ from configs.errors import BadFile
 
 QUERIES = Path(__file__).parent / "queries"
 
-MIGRATIONS = ("m001_tables", "m002_fingerprints")
+MIGRATIONS = ("m001_tables", "m002_fingerprints", "m003_verdicts")
 """Files of `queries/`, oldest first; one that was released never changes."""
 
 

@@ -15,6 +15,9 @@ Suffix = Annotated[str, StringConstraints(pattern=r"^(\.[A-Za-z0-9]{1,8})?$")]
 
 AssetKind = Literal["image", "clip", "overlay", "cover", "text", "sound"]
 
+Verdict = Literal["approved", "rejected", "reseeded"]
+"""`reseeded`: drawn again, with another seed."""
+
 
 class Asset(Declaration):
     """A file of the store, named by the SHA-256 of its bytes."""
@@ -81,7 +84,8 @@ class Run(Declaration):
     id: str
     campaign: str
     title: dict[str, str] = {}
-    state: Literal["running", "done", "failed", "interrupted"]
+    state: Literal["running", "done", "failed", "interrupted", "waiting"]
+    """`waiting`: keyframes are made, and a person has yet to say which may be used."""
     started: str
     finished: str = ""
     parameters: dict[str, Json] = {}
@@ -96,7 +100,11 @@ class Review(Declaration):
 
     format: Literal[1] = 1
     asset: Digest
-    verdict: Literal["approved", "rejected"]
+    node: Digest | Literal[""] = ""
+    """Key of the node that gave it: drawn again under the same key, it keeps its verdict."""
+    verdict: Verdict
+    seed: int | None = None
+    """Where it is `reseeded`: the seed to draw with in its place."""
     reviewer: str
     reviewed: str
     """ISO 8601, UTC."""

@@ -109,12 +109,12 @@ def test_cost_counts_only_what_draws_with_a_model(catalog):
 
 
 def test_prompt_success_counts_shots_and_verdicts(catalog):
-    """One of four shots failed; both kinds of review are counted."""
+    """One of four shots failed; of the verdicts on one picture the last one counts."""
     (row,) = ask(catalog, "FROM v_prompt_success")
     assert (row["template"], row["shots"], row["failed"], row["success"]) == (
         "product-closeup", 4, 1, 0.75,
     )  # fmt: skip
-    assert (row["approved"], row["rejected"]) == (2, 1)
+    assert (row["approved"], row["rejected"], row["rank"]) == (0, 1, 1)
 
 
 def test_cache_hits_say_what_a_run_saved(catalog):

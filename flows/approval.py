@@ -1,0 +1,166 @@
+"""Approval: which keyframes wait for a person, what was said of them, and what may be made.
+
+A verdict is about a keyframe's content key: drawn the same again, a picture keeps it; drawn with
+another seed or other words, it is to be judged again. Knows nothing of Prefect, terminals or pages.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalogs import reviews
+from catalogs.node import Node, NodeOutput
+from catalogs.record import Record, Review, Run, Verdict
+from catalogs.reviews import Judged
+from catalogs.runs import NAME, read_run
+from catalogs.store import Store
+from configs.base import Json
+from configs.errors import BadFile, BadInput
+from configs.home import Home
+
+GATE = "keyframe"
+"""The kind of stage whose pictures are judged."""
+PORT = "image"
+KEY = re.compile("[0-9a-f]{64}")
+"""Keys become file names: those from a page are hostile until checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """A keyframe of a campaign's latest run, as a reviewer sees it."""
+
+    campaign: str
+    run: str
+    shot: str
+    shape: str
+    """Its aspect; its delivery where a pipeline draws one for each."""
+    key: str
+    path: Path
+    """The picture, a PNG in the store: read it, never write it."""
+    told: Mapping[str, Json]
+    """What the run file says of the shot: product, day, texts, template, seed."""
+    review: Review | None
+    """The last verdict on it, if there is one."""
+    waits: bool
+    """Whether the campaign goes on only when it is judged."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `rouge-01/2026-03-02:portrait`."""
+        return f"{self.shot}:{self.shape}"
+
+
+def verdicts(home: Home) -> dict[str, Review]:
+    """Return the last verdict on each keyframe that has one, by the keyframe's key.
+
+    Raises:
+        BadFile: where one is damaged.
+    """
+    return reviews.latest(Store(home.store))
+
+
+def judge(home: Home, key: str, verdict: Verdict, note: str = "", by: str = "") -> Review:
+    """Keep a verdict on a keyframe: on the disk when this returns; the last one counts.
+
+    Args:
+        home: the workspace.
+        key: of the keyframe.
+        verdict: `approved`, `rejected` (with a note), or `reseeded`: drawn again with another seed.
+        note: at most 400 characters.
+        by: who judges, at most 64 characters.
+
+    Raises:
+        BadInput: where no finished keyframe has this key, or note or name are not as above.
+        BadFile: where its record is damaged.
+        OutOfSpace: where the disk is full.
+    """
+    store = Store(home.store)
+    if (
+        not KEY.fullmatch(key)
+        or not store.has(key)
+        or not _is_keyframe(record := store.record(key))
+    ):
+        raise BadInput(f"{key[:64]!r}: no finished keyframe has this key")
+    return reviews.judge(store, record, PORT, Judged(verdict, note, by), dt.datetime.now(dt.UTC))
+
+
+def keyframes(home: Home, campaign: str = "") -> list[Keyframe]:
+    """Return the finished keyframes of each campaign's latest run, with their verdicts.
+
+    Args:
+        home: the workspace.
+        campaign: only this one's.
+    """
+    store, said = Store(home.store), verdicts(home)
+    return [found for run in _latest_runs(home, campaign) for found in _of_run(run, store, said)]
+
+
+def awaiting(home: Home, campaign: str = "") -> list[Keyframe]:
+    """Return the keyframes that wait for a verdict, as `keyframes` does."""
+    return [one for one in keyframes(home, campaign) if one.waits]
+
+
+def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:
+    """Yield each campaign's newest run, without reading the others: their ids tell whose."""
+    ids = sorted(path.parent.name for path in home.runs.glob(f"*/{NAME}"))
+    newest = {"-".join(name.split("-")[2:-1]): name for name in ids}
+    for whose, name in newest.items():
+        if campaign in ("", whose):
+            with suppress(BadFile):  # a damaged one is another page's news
+                yield read_run(home.runs, name)
+
+
+def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyframe]:
+    asked = run.parameters.get("approve") == "keyframes"
+    kinds: dict[str, bool] = {}  # by stage: reading each node's record would take 0.2 ms
+    for entry in {entry.key: entry for entry in run.entries}.values():
+        place = entry.place
+        if not store.has(entry.key):
+            continue
+        if place.stage not in kinds:
+            kinds[place.stage] = _is_keyframe(store.record(entry.key))
+        if kinds[place.stage]:
+            review = said.get(entry.key)
+            yield Keyframe(
+                campaign=run.campaign,
+                run=run.id,
+                shot=place.shot,
+                shape=place.aspect or place.delivery,
+                key=entry.key,
+                path=store.output(entry.key, PORT),
+                told=run.shots.get(place.shot, {}),
+                review=review,
+                waits=asked and review is None,
+            )
+
+
+def _is_keyframe(record: Record) -> bool:
+    return record.recipe["stage"] == GATE
+
+
+def held_back(nodes: Mapping[str, Node], said: Mapping[str, Review]) -> dict[str, str]:
+    """Return the nodes that may not be made yet, each with the key of a keyframe not approved.
+
+    Args:
+        nodes: of a whole plan, each after those it reads.
+        said: verdicts by key.
+    """
+    held: dict[str, str] = {}
+    for key, node in nodes.items():
+        for source in node.inputs.values():
+            if not isinstance(source, NodeOutput):
+                continue
+            if source.key in held:
+                held[key] = held[source.key]
+            elif nodes[source.key].kind == GATE and not _approved(said.get(source.key)):
+                held[key] = source.key
+    return held
+
+
+def _approved(review: Review | None) -> bool:
+    return review is not None and review.verdict == "approved"
