@@ -44,7 +44,7 @@ def check(folder: Path, pipeline: str) -> int:
     """
     path = folder / "model_index.json"
     index = read_json(path)
-    if index.get("_class_name") != pipeline:
+    if not _makes(index, pipeline):
         raise BadFile(f"{path}: is a {index.get('_class_name')!r}; models.yaml says {pipeline}")
     parameters = 0
     for name, entry in index.items():
@@ -59,6 +59,16 @@ def check(folder: Path, pipeline: str) -> int:
                     "transformers are loaded"
                 )
     return parameters
+
+
+def _makes(index: dict[str, object], pipeline: str) -> bool:
+    """Whether a folder is of `pipeline`: Wan2.2-TI2V-5B's names one, and is of both.
+
+    It is published as a WanPipeline, whose first frame may be a picture: `expand_timesteps` tells.
+    """
+    said = index.get("_class_name")
+    both = said == "WanPipeline" and index.get("expand_timesteps") is True
+    return said == pipeline or (both and pipeline == "WanImageToVideoPipeline")
 
 
 def _check_component(folder: Path) -> int:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 BYTES = {"bfloat16": 2, "float32": 4}
 
-Key = tuple[str, str, Fit, Turbo | None, str]
-"""Fingerprint, number format, fit, way of few steps, device."""
+Key = tuple[str, str, str, Fit, Turbo | None, str]
+"""Fingerprint, pipeline, number format, fit, way of few steps, device."""
 
 _LOADING = threading.Lock()
 """One load at a time: while modules are built without memory, accelerate patches torch itself for
@@ -63,7 +63,7 @@ class WeightsSpec:
     def key(self) -> Key:
         """What the cache tells weights apart by."""
         turbo = self.files.turbo if self.files else None
-        return self.fingerprint, self.dtype, self.fit, turbo, self.device
+        return self.fingerprint, self.pipeline, self.dtype, self.fit, turbo, self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,11 @@ class Weights:
             self._drop(until=0.0, park=False)
             return before - self._bytes()
 
+    def holds(self, fingerprint: str) -> bool:
+        """Say whether weights of this fingerprint are loaded."""
+        with self._lock:
+            return any(key[0] == fingerprint and one.bytes for key, one in self._held.items())
+
     def stats(self) -> Stats:
         """Return what the cache did so far and holds now."""
         with self._lock:
@@ -282,7 +287,8 @@ def _return_memory(device: str) -> None:
 _SHARED = Weights(0)
 
 
-def shared(budget_gb: float) -> Weights:
-    """Return this process's one cache, its budget set to `budget_gb`."""
-    _SHARED.budget = budget_gb * GB
+def shared(budget_gb: float | None = None) -> Weights:
+    """Return this process's one cache, its budget set to `budget_gb` where that is given."""
+    if budget_gb is not None:
+        _SHARED.budget = budget_gb * GB
     return _SHARED

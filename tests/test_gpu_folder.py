@@ -6,14 +6,21 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import WanPipeline
+from PIL import Image
 from safetensors.torch import load_file
 
+from benchmarks.random_weights import make
 from configs.errors import BadFile
+from gpu.checkpoint.assemble import ARCHITECTURES, Files
 from gpu.checkpoint.whole import load
-from gpu.folder import check
+from gpu.folder import check, read_json
+from gpu.video import ClipRequest, animate
+from gpu.weights import Weights, WeightsSpec
 
 CLIP = "WanImageToVideoPipeline"
 
@@ -57,6 +64,33 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_folder_of_another_class_is_refused(mini_picture):
     """A picture model cannot make clips."""
     refused(mini_picture.folder, "is a 'ZImagePipeline'; models.yaml says WanImageToVideoPipeline")
+
+
+@pytest.mark.slow
+def test_a_folder_of_wan22_5b_makes_clips_of_words_and_of_a_picture(tmp_path):
+    """It is published as a WanPipeline with `expand_timesteps`, without an image encoder's place.
+
+    As diffusers' scripts/convert_wan_to_diffusers.py writes it; here of random weights.
+    """
+    room = ARCHITECTURES / "wan2.2-ti2v-5b"
+    spec = WeightsSpec(room, CLIP, "5b", "float32", "cpu", files=Files(room, ()))
+    parts = make(spec, tiny=True).components
+    words = {name: parts[name] for name in parts if not name.startswith("image_")}
+    WanPipeline(**words, expand_timesteps=True).save_pretrained(tmp_path)
+    assert read_json(tmp_path / "model_index.json")["_class_name"] == "WanPipeline"
+    spec, weights = replace(spec, folder=tmp_path, files=None), Weights(4)
+    still = ClipRequest(spec, Image.new("RGB", (9, 9), "red"), "orbit", 64, 64, 5, 1, 7)
+    said = replace(still, spec=replace(spec, pipeline="WanPipeline"), image=None)
+    first, second = animate(still, weights), animate(said, weights)
+    assert first.shape == second.shape == (5, 64, 64, 3)
+    assert weights.stats().loads == 2
+    assert check(tmp_path, CLIP) == check(tmp_path, "WanPipeline") > 0
+
+
+def test_only_that_folder_is_of_both_pipelines(folder):
+    """Others of Wan's that make clips of words take no picture."""
+    edit(folder / "model_index.json", _class_name="WanPipeline", expand_timesteps=False)
+    refused(folder, "is a 'WanPipeline'; models.yaml says WanImageToVideoPipeline")
 
 
 def test_a_missing_component_is_named(folder):

@@ -67,10 +67,12 @@ def test_the_second_lease_is_a_hit(tiny_clip, size):
     assert stats == Stats(loads=1, hits=1, seconds=stats.seconds, bytes=round(size * GB))
 
 
-@pytest.mark.parametrize("change", [{"fingerprint": "x"}, {"dtype": "bfloat16"}])
+@pytest.mark.parametrize(
+    "change", [{"fingerprint": "x"}, {"dtype": "bfloat16"}, {"pipeline": "WanPipeline"}]
+)
 def test_other_weights_are_not_shared(tiny_clip, change):
-    """Fingerprint, number format and device tell weights apart."""
-    weights = Weights(1, load=Loader())
+    """Fingerprint, pipeline and number format tell weights apart."""
+    weights = Weights(1, load=Loader(), weigh=lambda _: 1)
     assert lease(weights, tiny_clip) is not lease(weights, replace(tiny_clip, **change))
 
 
