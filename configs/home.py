@@ -103,9 +103,19 @@ class Home:
         return self.root / "packages"
 
     @property
+    def site(self) -> Path:
+        """What the gallery site itself remembers: tokens, jobs."""
+        return self.root / "site"
+
+    @property
     def cache(self) -> Path:
         """Anything that can be made again: file hashes, expansions."""
         return self.root / "cache"
+
+    @property
+    def state(self) -> Path:
+        """What `keyreel up` keeps: Prefect's database, logs, and addresses with their tokens."""
+        return self.root / "state"
 
     @property
     def models(self) -> Path:

@@ -31,8 +31,8 @@ from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
 from flows.plan import Prepared
 from flows.progress import Totals, current_watch
+from flows.resident import make
 from flows.signals import stop_on_signals
-from tasks.make import make
 from tasks.stage import Studio
 from tasks.stages import STAGES
 
