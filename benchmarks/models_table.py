@@ -5,10 +5,14 @@ python -m benchmarks.models_table > docs/models.md
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from benchmarks.figures import RESULTS
 from configs.home import Home
 from configs.library import Library
 from configs.model import Model
@@ -17,14 +21,23 @@ HEAD = """# Models
 
 Written by `python -m benchmarks.models_table` from configs/models.yaml and configs/profiles.yaml; a
 test holds it to them. Sizes are in pixels, memory in gigabytes of 1e9 bytes, weights and work
-together, reckoned: what a card measured is in benchmarks/RESULTS.md, under `fit`. Clips have 4k + 1
-frames and take their picture's shape, at the area named.
+together. Clips have 4k + 1 frames and take their picture's shape, at the area named.
 """
+
+MEASURED = """Seconds a step and most memory of full-size models with random weights on {device}, whose memory is
+capped; nothing is compiled. Weights lie on the card whole, or come in network by network, or layer
+by layer: of a model that is too large to stay, the first step that a network takes waits for it.
+"""
+
+WAYS = {"none": "whole", "model": "by networks", "group": "by layers"}
+"""What an offload is called for people."""
 
 
 def text(library: Library) -> str:
     """Return the page."""
-    return "\n".join([HEAD, *_profiles(library), "", *_models(library), ""])
+    told = json.loads((RESULTS / "fit.json").read_text(encoding="utf-8"))
+    parts = _profiles(library), _models(library), measured(told)
+    return "\n".join([HEAD, *(line for part in parts for line in (*part, ""))])
 
 
 def _profiles(library: Library) -> Iterator[str]:
@@ -52,6 +65,28 @@ def _cells(model: Model) -> Iterator[str]:
     yield f"{model.steps}, {model.max_steps}"
     yield f"{model.guidance:g}, at most {model.max_guidance:g}" if model.max_guidance else "none"
     yield f"{model.memory_gb:g}"
+
+
+def measured(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what `results/fit.json` says: a row a model, a column a cap."""
+    cells: dict[str, dict[str, str]] = {}
+    figures = told["figures"]
+    for step, peak in zip(figures[::3], figures[2::3], strict=True):
+        model, caps = re.split(" under | GB: ", step["metric"])[:2]
+        cells.setdefault(model, {}).update(dict.fromkeys(caps.split(", "), _cell(step, peak)))
+    yield MEASURED.format(device=told["device"])
+    columns = sorted({cap for row in cells.values() for cap in row}, key=float)
+    yield from _head(["model", *(f"{cap} GB" for cap in columns)])
+    for model, row in cells.items():
+        yield _line([model, *(row.get(cap, "-") for cap in columns)])
+
+
+def _cell(step: Mapping[str, Any], peak: Mapping[str, Any]) -> str:
+    way = re.search(r"offload (\w+)(?!.*offload)", step["note"])  # the last: that which ran
+    if not way or not step["value"]:
+        return "does not run"
+    late = ", after it ran out of memory" if "->" in step["note"] else ""
+    return f"{step['value']:.2g} s, {peak['value']:.1f} GB, {WAYS[way[1]]}{late}"
 
 
 def _head(columns: Iterable[str]) -> list[str]:
