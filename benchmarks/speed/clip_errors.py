@@ -7,6 +7,7 @@ choose blocks of keys by one rule, each from its own numbers; `turbo_kernels` ho
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,10 +46,18 @@ def figures(bench: Bench) -> Iterator[Figure]:
 @torch.no_grad()
 def _answers(bench: Bench, fit: Fit, *, wide: bool = False) -> dict[str, Tensor]:
     """Return what the network says to given inputs; `wide`: the same weights, in float32."""
-    pipe = bench.load(bench.spec(fit))
+    weights = bench.weights()
+    with weights.lease(bench.spec(fit)) as pipe:
+        if wide:
+            pipe.transformer.float()
+        made = _said(bench, pipe)
+    del pipe
+    weights.release_all()
+    return made
+
+
+def _said(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of diffusers)
     network, shape, chance = pipe.transformer, _shape(bench), torch.Generator().manual_seed(5)
-    if wide:
-        network.float()
     like = network.patch_embedding.weight
     noise = torch.randn(shape, generator=chance).to(like)
     words = torch.randn(1, WORDS, network.config.text_dim, generator=chance)
@@ -68,7 +77,8 @@ def _answers(bench: Bench, fit: Fit, *, wide: bool = False) -> dict[str, Tensor]
 @torch.no_grad()
 def _autoencoder(bench: Bench, latents: Tensor) -> Iterator[Figure]:
     """The decoder as it runs in a clip, and the keyframe's encoder, beside the library's own."""
-    vae = bench.load(bench.spec(PLAIN), turbo=False).vae
+    with bench.weights().lease(bench.spec(PLAIN)) as pipe:
+        vae = pipe.vae
     compiled = bench.device == "cuda"
     narrow, ways = vae.dtype, {}
     still = torch.zeros(1, 3, _frames(bench), *reversed(bench.size[:2]), device=latents.device)

@@ -49,6 +49,7 @@ def answers(bench: Bench, fit: Fit, *, wide: bool = False) -> dict[str, Tensor]:
             for part in (pipe.transformer, pipe.text_encoder, pipe.vae):
                 part.float()
         made = dict(zip(PARTS, _answers(pipe, bench), strict=True))
+    del pipe
     weights.release_all()
     return made
 

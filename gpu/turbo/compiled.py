@@ -48,6 +48,9 @@ def _compile_zimage(pipe: ZImagePipeline, options: dict[str, Any]) -> None:
     # Else two sizes that happen to be equal, as 3,840 channels and the tokens of 1280x768, are
     # taken for one, and the next size compiles anew.
     torch.fx.experimental._config.use_duck_shape = False
+    # Else numbers of the modules, as a norm's epsilon, are traced as symbols, found not to be, and
+    # all is traced again: half of what a new process takes to find what was compiled before.
+    torch._dynamo.config.specialize_float = True
     zimage.make_fusible(pipe)
     pipe.transformer.compile_repeated_blocks(**options)
     # Not their calls: hooks, the decoder's with a new one for each picture, stay outside.
