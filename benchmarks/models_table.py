@@ -24,9 +24,9 @@ test holds it to them. Sizes are in pixels, memory in gigabytes of 1e9 bytes, we
 together. Clips have 4k + 1 frames and take their picture's shape, at the area named.
 """
 
-MEASURED = """Seconds a step and most memory of full-size models with random weights on {device}, whose memory is
-capped; nothing is compiled. Weights lie on the card whole, or come in network by network, or layer
-by layer: of a model that is too large to stay, the first step that a network takes waits for it.
+MEASURED = """Seconds a step, two forwards where a model has guidance, and the most memory, of full-size
+models with random weights on {device} under a cap; nothing is compiled.
+Weights lie on the card whole, or come in by networks or by layers.
 """
 
 WAYS = {"none": "whole", "model": "by networks", "group": "by layers"}
@@ -76,7 +76,7 @@ def measured(told: Mapping[str, Any]) -> Iterator[str]:
         cells.setdefault(model, {}).update(dict.fromkeys(caps.split(", "), _cell(step, peak)))
     yield MEASURED.format(device=told["device"])
     columns = sorted({cap for row in cells.values() for cap in row}, key=float)
-    yield from _head(["model", *(f"{cap} GB" for cap in columns)])
+    yield from _head(["measured", *(f"{cap} GB" for cap in columns)])
     for model, row in cells.items():
         yield _line([model, *(row.get(cap, "-") for cap in columns)])
 

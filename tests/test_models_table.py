@@ -41,7 +41,7 @@ def test_what_a_card_measured_is_a_row_a_model():
     ]
     told = [asdict(one) for ran in rans for one in figures(ran)]
     *_, columns, _, first, second = measured({"device": "a card", "figures": told})
-    assert columns == "| model | 12 GB | 16 GB | 80 GB |"
+    assert columns == "| measured | 12 GB | 16 GB | 80 GB |"
     layers = "0.25 s, 9.1 GB, by layers"
     late = "3 s, 0.0 GB, by networks, after it ran out of memory"
     assert first == f"| m 64x64 | {layers} | {layers} | {late} |"
