@@ -24,8 +24,8 @@ test holds it to them. Sizes are in pixels, memory in gigabytes of 1e9 bytes, we
 together. Clips have 4k + 1 frames and take their picture's shape, at the area named.
 """
 
-MEASURED = """Seconds a step, two forwards where a model has guidance, and the most memory, of full-size
-models with random weights on {device} under a cap; nothing is compiled.
+MEASURED = """Seconds a step (two forwards where a model has guidance) and the most memory,
+of full-size models with random weights on {device} under a cap; nothing is compiled.
 Weights lie on the card whole, or come in by networks or by layers.
 """
 
