@@ -42,12 +42,6 @@ ROOM = 0.06
 LEAST_PLATE, LEAST_PATTERNED = 0.42, 0.66
 """A fainter plate looks like a mistake; on a pattern, what shows through disturbs the letters."""
 
-MIDDLE = (0.28, 0.74)
-"""From where to where across and down the frame a product stands, most often."""
-
-SHOWN = 80.0
-"""Spread of colours that covering the product counts for; a busy room has 50."""
-
 Levels = tuple[float, float]
 """The darkest and the brightest of a ground: relative luminance, 0 to 1."""
 
@@ -72,33 +66,6 @@ def levels(frames: Sequence[Image.Image], area: Area, stroke: int) -> Levels:
         lows.append(float(low))
         highs.append(float(high))
     return min(lows), max(highs)
-
-
-def unrest(frames: Sequence[Image.Image], area: Area) -> float:
-    """Return how much would be lost beneath letters in `area`.
-
-    That is the spread of its colours, 0 to 255, and more for what the picture shows, since a
-    product may be smooth.
-
-    Args:
-        frames: RGB, of one size.
-        area: in pixels.
-    """
-    import numpy as np
-
-    parts = (np.asarray(frame.crop(area).convert("RGB").reduce(8)) for frame in frames)
-    spread = max(float(part.std(axis=(0, 1)).mean()) for part in parts)
-    return spread + SHOWN * _share(area, frames[0].size)
-
-
-def _share(area: Area, size: tuple[int, int]) -> float:
-    """Return the share of `area` that lies in the middle of the frame."""
-    left, top, right, bottom = area
-    wide, high = size
-    first, last = MIDDLE
-    width = max(0.0, min(right, last * wide) - max(left, first * wide))
-    height = max(0.0, min(bottom, last * high) - max(top, first * high))
-    return width * height / max(1, (right - left) * (bottom - top))
 
 
 def choose(ground: Levels, colour: str, help_: str) -> tuple[Look, float]:

@@ -81,6 +81,16 @@ class Block(Declaration):
     end: float | None = None
     """In seconds; None: to the end."""
 
+    def lowered(self, by: int) -> Block:
+        """Return it `by` pixels further down."""
+        lines = (line.model_copy(update={"baseline": line.baseline + by}) for line in self.lines)
+        moved = {
+            name: (left, top + by, right, bottom + by)
+            for name in ("ink", "plate")
+            for left, top, right, bottom in [getattr(self, name)]
+        }
+        return self.model_copy(update={"lines": tuple(lines), **moved})
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:

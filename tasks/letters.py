@@ -6,7 +6,7 @@ All of it at plan time, and each error names the setting that the words were wri
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 from configs.base import Language, Words
 from configs.errors import BadPlan
@@ -17,7 +17,8 @@ from tasks.font import Font, bundled
 from tasks.layout import Block, Item, Role, Zone, fit
 from tasks.lines import clean
 from tasks.lint import lint
-from tasks.spot import Area, Spot
+from tasks.place import Loose
+from tasks.spot import Spot
 from tasks.stage import Cell
 
 MARGIN = 0.045
@@ -29,15 +30,12 @@ CAPTION = 0.046
 SECOND, PRICE, CAPTION_SECOND = 0.5, 0.74, 0.8
 """Sizes of the other language, of the price, and of a caption's other language."""
 
-ALIKE = 0.8
-"""A place where the title must be smaller than that share of its size elsewhere is no choice."""
-
 PLACES = {
-    "portrait": ("top", "bottom"),
-    "square": ("top", "bottom"),
+    "portrait": ("top", "bottom", "left", "right"),
+    "square": ("top", "bottom", "left", "right"),
     "landscape": ("left", "right", "top", "bottom"),
 }
-"""Where title and price may stand when nobody says where."""
+"""Where title and price may stand when nobody says where; of equally good ones the first."""
 
 LIMITS: dict[Role, int] = {
     "title": 3,
@@ -61,30 +59,28 @@ class Letters:
         other: Language = "en" if first == "zh" else "zh"
         self.languages = (first, other) if asked == "both" else (first,)
 
-    def titles(self, seconds: float | None, captions: Sequence[Block]) -> tuple[Block, ...]:
-        """Return the block of title and price in each place where it may stand."""
+    def title(self, seconds: float | None, captions: Sequence[Block]) -> Loose | None:
+        """Return title and price, and where they may stand."""
         settings, items = self.settings, (*self._title(), *self._price())
         if not items:
-            return ()
+            return None
         delivery = self.cell.delivery
         assert delivery is not None
-        wanted = settings.position
-        places = PLACES[delivery.aspect] if wanted == "auto" else (wanted,)
-        zone = self._zone(tuple(block.plate for block in captions))
-        tried = [fit(items, self.font, zone, settings.size, place) for place in places]
-        blocks = [block for block in tried if block]
-        if not blocks:
+        wanted, zone = settings.position, self._zone()
+        loose = Loose(
+            items=items,
+            size=settings.size,
+            places=PLACES[delivery.aspect] if wanted == "auto" else (wanted,),
+            inner=zone.inner,
+            taken=zone.taken,
+            **self._times(seconds),
+        )
+        if not loose.fits(self.font, loose.zone(zone.size, [one.plate for one in captions])):
             words = " / ".join(item.text for item in items)
             raise BadPlan(self._unfit("title.text", words, "shorten it, or give it another place"))
-        largest = max(block.sizes[items[0].role] for block in blocks)
-        times = self._times(seconds)
-        return tuple(
-            block.model_copy(update=times)
-            for block in blocks
-            if block.sizes[items[0].role] >= ALIKE * largest
-        )
+        return loose
 
-    def _times(self, seconds: float | None) -> dict[str, float | None]:
+    def _times(self, seconds: float | None) -> dict[str, Any]:
         """Return when title and price come and go; on a picture they stand."""
         if seconds is None:
             return {}
@@ -159,7 +155,7 @@ class Letters:
                     "animate.seconds"
                 )
             items = tuple(self._items(place, texts, "caption", 1.0))
-            block = items and fit(items, self.font, self._zone(()), CAPTION, "bottom")
+            block = items and fit(items, self.font, self._zone(), CAPTION, "bottom")
             if not block:
                 raise BadPlan(self._unfit(place, " / ".join(texts), "part it in two captions"))
             made.append(block.model_copy(update={"start": start, "end": end}))
@@ -191,7 +187,7 @@ class Letters:
             place = f"{files[0][0]}: {files[0][1]}:{each[0].line}: caption"
             yield place, each[0].start, each[0].end, [caption.text for caption in each]
 
-    def _zone(self, taken: tuple[Area, ...]) -> Zone:
+    def _zone(self) -> Zone:
         """Return where words may stand: in the safe box, off logo and label."""
         delivery = self.cell.delivery
         assert delivery is not None
@@ -204,7 +200,7 @@ class Letters:
         )
         layers = [self.cell.pictures.get(port) for port in ("overlay", "label")]
         boxes = tuple(layer.box for layer in layers if layer and layer.box)
-        return Zone((delivery.width, delivery.height), spot.zone, (*boxes, *taken))
+        return Zone((delivery.width, delivery.height), spot.zone, boxes)
 
     def _unfit(self, place: str, words: str, advice: str) -> str:
         return (

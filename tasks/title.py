@@ -19,13 +19,14 @@ from catalogs.node import Node
 from configs.base import Declaration, Json
 from tasks import ffmpeg
 from tasks.ass import GOES, Face, Look, Motion, document
-from tasks.contrast import choose, levels, unrest
-from tasks.font import bundled, bundled_file, characters_of, read_font, small_copy
+from tasks.contrast import choose, levels
+from tasks.font import Font, bundled, bundled_file, characters_of, read_font, small_copy
 from tasks.framing import Framing, frame
 from tasks.layout import Block
 from tasks.letters import Letters
 from tasks.pace import pace
 from tasks.photo import open_photo
+from tasks.place import Loose
 from tasks.saliency import salience
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
 
@@ -48,13 +49,15 @@ class TitleFile(Declaration):
     colour: str
     ground: Literal["auto", "none", "shadow", "plate"]
     motion: Motion
-    titles: tuple[Block, ...] = ()
-    """Title and price in each place where they may stand: the calmest is taken."""
+    title: Loose | None = None
+    """Title and price: they stand where they hide least."""
     captions: tuple[Block, ...] = ()
 
     def texts(self) -> list[str]:
-        """Return every line."""
-        return [line.text for block in (*self.titles, *self.captions) for line in block.lines]
+        """Return every text."""
+        items = self.title.items if self.title else ()
+        lines = [line.text for block in self.captions for line in block.lines]
+        return [*(item.text.replace("\n", "") for item in items), *lines]
 
 
 def decide(cell: Cell) -> Decision | None:
@@ -73,8 +76,8 @@ def decide(cell: Cell) -> Decision | None:
     seconds = pace(cell, clip).seconds if clip else None
     letters = Letters(cell)
     captions = letters.captions(seconds) if seconds else ()
-    titles = letters.titles(seconds, captions)
-    if not titles and not captions:
+    loose = letters.title(seconds, captions)
+    if not loose and not captions:
         return None
     file = TitleFile(
         framing=frame(beneath, delivery.width, delivery.height, cell.settings.export.fit),
@@ -83,24 +86,23 @@ def decide(cell: Cell) -> Decision | None:
         colour=settings.colour,
         ground=settings.ground,
         motion=settings.motion if clip else "none",
-        titles=titles,
+        title=loose,
         captions=captions,
     )
     own = settings.font_file
     return Decision(
         params=file.model_dump(mode="json"),
         files={"font": cell.attached[own].file} if own else {},
-        gives={"titles": Photo(delivery.width, delivery.height, settled=_settled(titles, seconds))},
+        gives={"titles": Photo(delivery.width, delivery.height, settled=_settled(loose, seconds))},
     )
 
 
-def _settled(titles: Sequence[Block], seconds: float | None) -> float:
+def _settled(loose: Loose | None, seconds: float | None) -> float:
     """Return a second at which the title stands: come, and not about to go."""
-    if not titles or not seconds:
+    if not loose or not seconds:
         return 0.0
-    start = titles[0].start
-    end = min(titles[0].end or seconds, seconds)
-    return round(min(start + GOES + 0.1, (start + end) / 2), 3)
+    end = min(loose.end or seconds, seconds)
+    return round(min(loose.start + GOES + 0.1, (loose.start + end) / 2), 3)
 
 
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
@@ -140,7 +142,7 @@ def write(
     own = bundled(file.font) if file.font else read_font(font)
     looks: list[tuple[Block, Look, Motion]] = []
     facts: dict[str, Json] = {}
-    title = [min(file.titles, key=lambda block: unrest(frames, block.plate))] if file.titles else []
+    title = [_settle(file.title, file, own, frames)] if file.title else []
     for name, blocks in (("title", title), ("captions", file.captions)):
         if blocks:
             colour = WHITE if (name, file.colour) == ("captions", "auto") else file.colour
@@ -150,6 +152,12 @@ def write(
             looks += [(block, look, motion) for block in blocks]
     face = Face(family, data, own, bold=file.font is not None)
     return document(file.framing.size, face, looks), facts
+
+
+def _settle(loose: Loose, file: TitleFile, font: Font, frames: Sequence[Image.Image]) -> Block:
+    """Return the title where it hides least, off the captions."""
+    zone = loose.zone(file.framing.size, [block.plate for block in file.captions])
+    return loose.settle(font, zone, frames)
 
 
 def _look(
@@ -199,7 +207,7 @@ def _framed(file: TitleFile, pictures: Sequence[Image.Image]) -> list[Image.Imag
 
 STAGE = Stage(
     id="title",
-    version=1,
+    version=2,
     takes={"image": "image", "clip": "clip", "overlay": "overlay", "label": "overlay"},
     gives={"titles": "titles"},
     lane="cpu",

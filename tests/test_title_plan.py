@@ -44,7 +44,7 @@ def test_titles_are_nodes_of_their_own(desk):
     assert nodes_of(plain, "title") == {}
     made = nodes_of(titled, "title")
     assert len(made) == len(nodes_of(plain, "export")) > 0
-    said = {line["text"] for n in made.values() for line in n.params["titles"][0]["lines"]}
+    said = {item["text"] for n in made.values() for item in n.params["title"]["items"]}
     assert {"哑光口红", "matte lipstick", "陶瓷咖啡杯", "ceramic coffee mug"} <= said
 
 

@@ -21,6 +21,7 @@ from tasks import title
 from tasks.contrast import choose
 from tasks.font import bundled, read_font
 from tasks.layers import Titles
+from tasks.layout import Block
 from tasks.spot import apart
 from tasks.stage import Attachment, Photo
 from tasks.title import TitleFile
@@ -75,9 +76,17 @@ def blocks(decision) -> TitleFile:
     return TitleFile.model_validate(decision.params)
 
 
+def placed(decision, beneath: Image.Image | None = None) -> Block:
+    """Return title and price where they stand on a picture; without one, on a plain ground."""
+    file = blocks(decision)
+    zone = file.title.zone(file.framing.size, [block.plate for block in file.captions])
+    frame = (beneath or flat(30)).resize(file.framing.size)
+    return file.title.settle(bundled("Noto Sans SC"), zone, [frame])
+
+
 def said(decision) -> list[str]:
-    """Return the lines of the first place that the words may have."""
-    return [line.text for line in blocks(decision).titles[0].lines]
+    """Return the lines of title and price."""
+    return [line.text for line in placed(decision).lines]
 
 
 def draw(desk: Desk, target, settings, beneath: Image.Image, at=0.0, **options):
@@ -88,7 +97,7 @@ def draw(desk: Desk, target, settings, beneath: Image.Image, at=0.0, **options):
     node = Node(
         address=Address("title", "shot", target.aspect, "test"),
         kind="title",
-        version=1,
+        version=title.STAGE.version,
         params=decision.params,
         inputs={"image": desk.file(path), **decision.files},
     )
@@ -127,14 +136,14 @@ def test_words_come_from_the_shot_in_each_language():
 def test_sizes_make_an_order():
     """Title above price above the other language, none below what can be read."""
     settings = {**PLAIN, "price": "¥129", "language": "both"}
-    sizes = blocks(title.decide(cell_for(still(1080, 1920), settings))).titles[0].sizes
+    sizes = placed(title.decide(cell_for(still(1080, 1920), settings))).sizes
     assert sizes["title"] > sizes["price"] > sizes["second"] >= LEAST * 1080
     assert sizes["title"] == round(0.085 * 1080)
 
 
 @pytest.mark.parametrize("shape", [(1080, 1920), (1080, 1080), (1920, 1080)])
 @pytest.mark.parametrize(
-    "position", ["top", "top-left", "right", "center", "bottom", "bottom-right"]
+    "position", ["auto", "top", "top-left", "right", "center", "bottom", "bottom-right"]
 )
 def test_words_keep_inside_the_safe_box_and_off_logo_and_label(shape, position):
     """In each shape and place, with captions besides, nothing lies over anything."""
@@ -144,11 +153,12 @@ def test_words_keep_inside_the_safe_box_and_off_logo_and_label(shape, position):
     pictures = {"clip": CLIP, "overlay": Photo(1, 1, box=logo), "label": Photo(1, 1, box=label)}
     cues = [{"start": 0, "end": 1, "text": "第一支半价，限周五，每人限购两支"}]
     settings = {**PLAIN, "price": "¥129", "language": "both", "position": position, "cues": cues}
-    file = blocks(title.decide(cell_for(target, settings, pictures)))
-    inks = [*(block.plate for block in (*file.titles, *file.captions)), logo, label]
+    decision = title.decide(cell_for(target, settings, pictures))
+    words = (placed(decision, noise()), *blocks(decision).captions)
+    inks = [*(block.plate for block in words), logo, label]
     for number, one in enumerate(inks):
         assert all(apart(one, other, 4) for other in inks[:number])
-    for block in (*file.titles, *file.captions):
+    for block in words:
         left, top, right, bottom = block.plate
         assert left >= 40
         assert top >= 90
@@ -177,12 +187,61 @@ def test_words_stand_beside_what_a_wide_picture_shows(desk):
     assert not changed[:, 340:620].any()
 
 
+def product(size: tuple[int, int], at: tuple[float, float, float, float], ground=(206, 186, 236)):
+    """Return a red product on a lilac ground; `at` is its left, top, right and bottom."""
+    picture = Image.new("RGB", size, ground)
+    wide, high = size
+    left, top, right, bottom = at
+    box = tuple(map(round, (left * wide, top * high, right * wide, bottom * high)))
+    picture.paste((179, 18, 43), box)
+    return picture, box
+
+
+@pytest.mark.parametrize("shape", [(540, 960), (540, 720), (540, 676), (540, 540), (960, 540)])
+@pytest.mark.parametrize(
+    "at",
+    [
+        (0.36, 0.06, 0.6, 0.8),  # from edge to edge: neither above nor below is free
+        (0.1, 0.3, 0.9, 0.95),
+        (0.1, 0.05, 0.9, 0.55),
+        (0.45, 0.2, 0.97, 0.9),
+    ],
+)
+def test_words_keep_off_the_product(desk, shape, at):
+    """Beside it, above or below, as large as there is room: not a pixel of it changes."""
+    picture, box = product(shape, at)
+    settings = {"text": "哑光口红", "price": "¥129", "ground": "plate"}
+    drawn, *_ = draw(desk, still(*shape), settings, picture)
+    changed = np.abs(drawn.astype(int) - np.asarray(picture)).max(axis=2) > 10
+    assert changed.any()
+    assert not changed[box[1] : box[3], box[0] : box[2]].any()
+
+
+def test_words_keep_off_where_the_product_goes():
+    """A product that moves from the middle upwards sends words down, though its start is free."""
+    frames = [product((540, 720), (0.1, top, 0.9, top + 0.4))[0] for top in (0.3, 0.15, 0.02)]
+    file = blocks(title.decide(cell_for(still(540, 720), {"text": "哑光口红", "price": "¥129"})))
+    zone, font = file.title.zone((540, 720)), bundled("Noto Sans SC")
+    moving, standing = (file.title.settle(font, zone, some) for some in (frames, frames[:1]))
+    assert standing.plate[3] <= 0.3 * 720
+    assert moving.plate[1] >= 0.7 * 720
+
+
+def test_words_are_small_only_where_that_spares_the_product():
+    """On a free ground they have the size that was asked for, in one line."""
+    decision = title.decide(cell_for(still(540, 720), {"text": "哑光口红", "price": "¥129"}))
+    free = placed(decision, flat(200))
+    assert (free.sizes["title"], len(free.lines)) == (round(0.085 * 540), 2)
+    beside = placed(decision, product((540, 720), (0.36, 0.06, 0.6, 0.95))[0])
+    assert LEAST * 540 <= beside.sizes["title"] < free.sizes["title"]
+
+
 def test_long_words_grow_smaller_and_then_are_refused():
     """A title that does not fit at the least legible size is an error, with its place."""
-    short = blocks(title.decide(cell_for(still(), {"text": "春日限定"})))
-    long = blocks(title.decide(cell_for(still(), {"text": "春日限定哑光口红" * 6})))
-    assert long.titles[0].sizes["title"] < short.titles[0].sizes["title"]
-    assert len(long.titles[0].lines) == 3
+    short = placed(title.decide(cell_for(still(), {"text": "春日限定"})))
+    long = placed(title.decide(cell_for(still(), {"text": "春日限定哑光口红" * 6})))
+    assert long.sizes["title"] < short.sizes["title"]
+    assert len(long.lines) == 3
     with pytest.raises(BadPlan, match=r"title\.text: .* does not fit into the safe box of test"):
         title.decide(cell_for(still(), {"text": "春日限定哑光口红" * 20}))
     cue = {"start": 0, "end": 1, "text": "春日限定哑光口红" * 12}
@@ -296,7 +355,7 @@ def test_ink_stands_where_the_plan_says(desk):
     target = still(1080, 1080)
     settings = {"text": "Avatar 口红 Quay", "price": "¥129.00", "position": "bottom-left"}
     drawn, *_ = draw(desk, target, settings, flat(0, (1080, 1080)))
-    left, top, right, bottom = blocks(title.decide(cell_for(target, settings))).titles[0].ink
+    left, top, right, bottom = placed(title.decide(cell_for(target, settings))).ink
     ys, xs = np.nonzero(drawn[..., 0] > 64)
     assert left - 3 <= xs.min()
     assert xs.max() <= right + 3
@@ -322,7 +381,7 @@ def test_text_is_never_a_command(desk, text):
     target = still(1080, 1080)
     settings = {"text": text, "motion": "none", "position": "bottom"}
     drawn, file, _ = draw(desk, target, settings, flat(0, (1080, 1080)))
-    (block,) = blocks(title.decide(cell_for(target, settings))).titles
+    block = placed(title.decide(cell_for(target, settings)))
     ys, xs = np.nonzero(drawn[..., 0] > 64)
     left, top, right, bottom = block.ink
     assert xs.max() - xs.min() >= 0.9 * (right - left) - 20
@@ -372,7 +431,7 @@ def test_titles_come_and_go(desk, motion):
     node = Node(
         address=Address("title", "shot", "portrait", "test"),
         kind="title",
-        version=1,
+        version=title.STAGE.version,
         params=decision.params,
         inputs={"clip": desk.file(master)},
     )
