@@ -94,6 +94,8 @@ def test_another_size_or_prompt_compiles_nothing(plain):
     first = draw(ours)
     assert torch.allclose(first, draw(plain), atol=1e-4)
     assert len(graphs) == 5  # blocks of noise, of words, of both; the encoder's; the decoder
+    nodes = [node for graph in graphs for node in graph.graph.nodes]
+    assert "item" not in {node.target for node in nodes}  # no number of a module is a symbol
     draw(ours, side=96)
     draw(ours, side=80, words="one two three " * 30)
     assert len(graphs) == 5
