@@ -100,6 +100,8 @@ class Condition(Declaration):
     add: str
 
 
+
+
 class Prompt(Declaration):
     """Which template describes the shots, in which language, with which additions."""
 
@@ -117,6 +119,8 @@ class Prompt(Declaration):
     text: str | None = None
     """Words to be drawn in the picture, kept verbatim."""
 
+    """All that the picture model is told, as it stands: no template has a part in it."""
+    """All that the clip model is told, as it stands, after the camera's move where one is set."""
 
 class Override(Declaration):
     """Settings for shots whose axes match: `{match: {day: fri}, set: {animate.motion: static}}`."""
@@ -127,6 +131,13 @@ class Override(Declaration):
 
 class Campaign(Declaration):
     """The whole brief."""
+
+class Budget(Declaration):
+    """What a run may spend; one that would take more is refused before it begins."""
+
+    gpu_minutes: Annotated[float, Field(gt=0, le=1_000_000)]
+    """Of the card, or of the processor in its place, as `keyreel plan` estimates them."""
+
 
     name: Slug
     """Names the campaign in folders and in the catalog."""
@@ -155,3 +166,8 @@ class Campaign(Declaration):
     settings: dict[str, Json] = {}
     """Settings for all shots, nested or dotted: `{animate.motion: orbit-left}`."""
     overrides: tuple[Override, ...] = ()
+    approve: Literal["keyframes"] | None = None
+    """`keyframes`: a person looks at every keyframe first (`keyreel approve`, the gallery site or
+    Prefect's form); only of those they accept are clips and files made."""
+    budget: Budget | None = None
+    """Left out: no limit."""

@@ -10,8 +10,9 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from catalogs import reviews
 from catalogs.node import Node, NodeOutput
@@ -22,6 +23,8 @@ from catalogs.store import Store
 from configs.base import Json
 from configs.errors import BadFile, BadInput
 from configs.home import Home
+from configs.load import load_campaign
+from flows.shots import first_day
 
 GATE = "keyframe"
 """The kind of stage whose pictures are judged."""
@@ -48,6 +51,8 @@ class Keyframe:
     """The last verdict on it, if there is one."""
     waits: bool
     """Whether the campaign goes on only when it is judged."""
+    again: str
+    """The words after `keyreel` that go on with its run."""
 
     @property
     def name(self) -> str:
@@ -105,6 +110,37 @@ def awaiting(home: Home, campaign: str = "") -> list[Keyframe]:
     return [one for one in keyframes(home, campaign) if one.waits]
 
 
+def _again(run: Run) -> str:
+    """Return what makes the same days with the same seed and profile, whatever the file says."""
+    told = run.parameters
+    file = str(told.get("file", run.campaign)).removesuffix(".yaml")
+    options = [f"--{name} {told[name]}" for name in ("start", "seed", "profile") if name in told]
+    return " ".join(["run", file, *options])
+
+
+def settled(
+    home: Home, name: str, start: dt.date | None, moment: dt.datetime, draw: str
+) -> tuple[dt.date | None, str]:
+    """Return the first day, and the text that a seed is drawn from where none is given.
+
+    Where a person must approve, both are the same for every run of these days: the one that goes on
+    after the verdicts makes the shots that were judged.
+
+    Args:
+        home: the workspace.
+        name: of a file in its `campaigns/`.
+        start: first day, in place of the campaign's own.
+        moment: aware; when the run began.
+        draw: the text where nobody approves.
+    """
+    campaign = load_campaign(home.find_campaign(name), home).campaign
+    if campaign.approve is None:
+        return start, draw
+    today = moment.astimezone(ZoneInfo(campaign.calendar.timezone)).date()
+    first = start or first_day(campaign.calendar, today)
+    return first, f"{campaign.name} {first}"
+
+
 def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:
     """Yield each campaign's newest run, without reading the others: their ids tell whose."""
     ids = sorted(path.parent.name for path in home.runs.glob(f"*/{NAME}"))
@@ -116,6 +152,7 @@ def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:
 
 
 def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyframe]:
+    again = _again(run)
     asked = run.parameters.get("approve") == "keyframes"
     kinds: dict[str, bool] = {}  # by stage: reading each node's record would take 0.2 ms
     for entry in {entry.key: entry for entry in run.entries}.values():
@@ -136,11 +173,22 @@ def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyf
                 told=run.shots.get(place.shot, {}),
                 review=review,
                 waits=asked and review is None,
+                again=again,
             )
 
 
 def _is_keyframe(record: Record) -> bool:
     return record.recipe["stage"] == GATE
+
+
+def redrawn(node: Node, said: Mapping[str, Review]) -> Node:
+    """Return the node, with another seed where a reviewer asked for one: each verdict names it."""
+    seen: set[str] = set()  # verdicts that someone wrote by hand might run in a circle
+    while node.key in said and node.key not in seen:
+        seen.add(node.key)
+        if (seed := said[node.key].seed) is not None:
+            node = replace(node, params={**node.params, "seed": seed})
+    return node
 
 
 def held_back(nodes: Mapping[str, Node], said: Mapping[str, Review]) -> dict[str, str]:
@@ -160,6 +208,13 @@ def held_back(nodes: Mapping[str, Node], said: Mapping[str, Review]) -> dict[str
             elif nodes[source.key].kind == GATE and not _approved(said.get(source.key)):
                 held[key] = source.key
     return held
+
+
+def verdict_on(node: Node, review: Review | None) -> str:
+    """Return in one sentence why nothing may be made of a keyframe."""
+    if review is None:
+        return f"{node.address} waits for approval"
+    return f"{node.address} was {review.verdict} by {review.reviewer}: {review.note or 'no note'}"
 
 
 def _approved(review: Review | None) -> bool:

@@ -27,10 +27,12 @@ from catalogs.store import Store, in_use
 from configs.base import Json
 from configs.errors import BadFile
 from configs.home import Home
+from flows.approval import verdict_on
 from flows.execute import Outcome, Work, group
 from flows.facts import Resolved
 from flows.plan import Plan
 from flows.progress import Totals
+from flows.shots import first_day
 from tasks.stage import Studio
 from tasks.stages import STAGES
 
@@ -103,7 +105,9 @@ class Book:
         """Write down what became of the run; deliver, feed the catalog, write the page."""
         entries = tuple(self.entry(place, key, outcome) for place, key in self.plan.places.items())
         failed = any(entry.state in ("failed", "skipped") for entry in entries)
-        state = "interrupted" if interrupted else "failed" if failed else "done"
+        waiting = awaited(self.resolved, self.plan)
+        state = "failed" if failed else "waiting" if waiting else "done"
+        state = "interrupted" if interrupted else state
         self.run = self.run.model_copy(
             update={"state": state, "finished": now(), "entries": entries}
         )
@@ -126,7 +130,7 @@ class Book:
             return Entry(place=place, key=key, state="skipped", error=outcome.skipped[key])
         key = self.really.get(key, key)
         if not self.store.has(key):
-            return Entry(place=place, key=key, state="planned")
+            return Entry(place=place, key=key, state="planned", error=self.why(key))
         record = self.store.record(key)
         made = record.run == self.run.id
         return Entry(
@@ -135,6 +139,13 @@ class Book:
             state="made" if made else "cached",
             seconds=record.seconds if made else 0.0,
         )
+
+    def why(self, key: str) -> str:
+        """Return why the node `key` may not be made yet, "" where it may."""
+        if key not in self.plan.waits:
+            return ""
+        gate = self.plan.waits[key]
+        return verdict_on(self.plan.nodes[gate], self.resolved.facts.verdicts.get(gate))
 
     def deliver(self) -> None:
         """Give finished deliveries their names for people, as links to the store's files."""
@@ -149,6 +160,11 @@ class Book:
                     link(self.store.asset_path(asset), target, desk)
                     if port == "delivery":
                         self.files[key] = target
+
+
+def awaited(resolved: Resolved, plan: Plan) -> set[str]:
+    """Return the keys of the keyframes that nobody has judged, though something waits for it."""
+    return set(plan.waits.values()) - resolved.facts.verdicts.keys()
 
 
 @contextmanager
@@ -234,9 +250,10 @@ def parameters(resolved: Resolved) -> dict[str, Json]:
         "brand": resolved.campaign.brand.name,
         "allow": dict(resolved.campaign.brand.allow),
         "seed": resolved.facts.seed,
-        "start": min(shot.day.iso for shot in resolved.shots),
+        "start": first_day(resolved.campaign.calendar, resolved.facts.today).isoformat(),
         "profile": resolved.profile_id,
         "pixels": dict(resolved.facts.pixels),
+        "approve": resolved.campaign.approve,
     }
 
 

@@ -13,6 +13,7 @@ import typer
 
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
+from flows.approve_command import approve
 from flows.models_command import models_app
 from flows.provenance_command import keys_app, verify
 
@@ -28,6 +29,7 @@ app.add_typer(catalog_app, name="catalog")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 app.command()(verify)
+app.command()(approve)
 
 Name = Annotated[str, typer.Argument(help="A file in the home's campaigns/, without its .yaml.")]
 Start = Annotated[
@@ -83,6 +85,7 @@ def plan(
 ) -> None:
     """Show what a run would make, why, how long it takes and how much disk; spends nothing."""
     from flows import screen
+    from flows.budget import check_budget
     from flows.explain import explain as explained
     from flows.plan import prepare
 
@@ -95,6 +98,7 @@ def plan(
         screen.print_json(planned.as_json())
     else:
         screen.plan(planned)
+        check_budget(planned, resolved.loaded.source)
 
 
 @app.command()

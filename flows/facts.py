@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from catalogs.node import Address, InputFile
+from catalogs.record import Review
 from configs.base import Json
 from configs.campaign import Campaign
 from configs.layers import Layers
@@ -77,6 +78,8 @@ class Facts:
     """The adapters that models or shots name, by their path in `models/loras/`."""
     attached: Mapping[str, Attachment] = field(default_factory=dict)
     """The files that shots' settings name, by the path they give."""
+    verdicts: Mapping[str, Review] = field(default_factory=dict)
+    """The last verdict on each keyframe that has one, by its key."""
 
 
 @dataclass(frozen=True, slots=True)

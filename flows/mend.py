@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 
 from catalogs.record import Record
+from catalogs.runs import latest_run
 from catalogs.store import Store, in_use
 from configs.errors import BadFile
 from configs.home import Home
@@ -34,6 +35,9 @@ def prepare_whole(
         set aside, and so planned anew. A look at one takes 0.2 ms.
     """
     prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
+
+    Raises:
+        BadInput: as `prepare`; and where it would take more than the campaign's budget.
     store = Store(home.store)
     lost = tuple(
         said
@@ -44,6 +48,7 @@ def prepare_whole(
         prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
     return prepared, lost
 
+    check_budget(prepared.plan, prepared.resolved.loaded.source)
 
 def _lost(store: Store, key: str) -> str:
     try:
@@ -64,7 +69,8 @@ def catch_up(home: Home, resolved: Resolved, plan: Plan) -> bool:
     Links in `deliveries/` that were deleted come back too.
     """
     dead = not all(map(in_use, home.runs.glob(f"*/{RUNNING}")))
-    if _told(resolved, plan) and _delivered(home, plan) and not dead:
+    decided = plan.waits and not awaited(resolved, plan) and _waited(home, plan)
+    if not decided and _told(resolved, plan) and _delivered(home, plan) and not dead:
         return False
     with Book.open(home, resolved, plan, Totals()) as book:
         book.close(Outcome(), interrupted=False)
@@ -73,8 +79,18 @@ def catch_up(home: Home, resolved: Resolved, plan: Plan) -> bool:
 
 def _told(resolved: Resolved, plan: Plan) -> bool:
     """Say whether run files tell of every node of the plan."""
+def _waited(home: Home, plan: Plan) -> bool:
+    """Say whether the latest run ended waiting for verdicts."""
+    run = latest_run(home.runs, plan.campaign.name)
+    return run is not None and run.state == "waiting"
+
+
     previous = resolved.facts.previous
-    return all(previous.get(address) == key for address, key in plan.places.items())
+    return all(
+        previous.get(address) == key
+        for address, key in plan.places.items()
+        if key not in plan.waits
+    )
 
 
 def _delivered(home: Home, plan: Plan) -> bool:
@@ -84,6 +100,8 @@ def _delivered(home: Home, plan: Plan) -> bool:
     for address, key in ends(plan).items():
         record = records.setdefault(key, store.record(key))
         for _, asset, target in delivery_files(home, campaign, address, record):
+        if key in plan.waits:
+            continue
             if not target.exists() or not target.samefile(store.asset_path(asset)):
                 return False
     return True

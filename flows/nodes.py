@@ -17,6 +17,7 @@ from configs.errors import BadPlan
 from configs.model import Model
 from configs.sandbox import holds
 from configs.settings import Settings
+from flows.approval import redrawn
 from flows.facts import Resolved
 from flows.places import place
 from flows.prompts import Prompts
@@ -206,6 +207,7 @@ class _Walk:
             pixels=self.loom.facts.pixels if decision.uses_model else {},
             notes=notes,
         )
+        node = redrawn(node, self.loom.facts.verdicts)
         self.keep(node)
         texts = self.loom.prompts[self.shot.id].texts if step.stage.lane == "plan" else {}
         return _Made(node.key, decision.gives, texts)

@@ -17,6 +17,7 @@ from configs.base import Json
 from configs.campaign import Campaign
 from configs.errors import BadPlan
 from configs.home import Home
+from flows.approval import held_back
 from flows.estimate import Row, State, rows
 from flows.facts import Facts, Resolved
 from flows.nodes import unroll
@@ -44,9 +45,15 @@ class Plan:
     """By key, of what is stale."""
     rows: tuple[Row, ...]
 
+    waits: Mapping[str, str]
+    """What may not be made yet, with the key of the keyframe that is not approved."""
     def work(self) -> tuple[Node, ...]:
-        """Return the nodes that are not made yet, in order of work."""
-        return tuple(node for key, node in self.nodes.items() if self.states[key] != "cached")
+        """Return the nodes that are to be made now, in order of work."""
+        return tuple(
+            node
+            for key, node in self.nodes.items()
+            if self.states[key] != "cached" and key not in self.waits
+        )
 
     @property
     def gpu_seconds(self) -> float:
@@ -67,9 +74,11 @@ class Plan:
         """Return the plan in one line."""
         shots, nodes, work = len(self.shots), len(self.nodes), len(self.work())
         seconds = self.gpu_seconds + self.cpu_seconds
+        cached = sum(state == "cached" for state in self.states.values())
+        held = nodes - work - cached
         return (
             f"{self.campaign.name}: {shots} shot{'s' * (shots != 1)}, {nodes} nodes: "
-            f"{work} to make, {nodes - work} cached; "
+            f"{work} to make, {f'{held} held back by approval, ' * bool(held)}{cached} cached; "
             f"about {seconds:.0f} s, {self.bytes / 1e6:.0f} MB"
         )
 
@@ -101,6 +110,7 @@ class Plan:
             "state": self.states[node.key],
             "reason": self.reasons.get(node.key, ""),
             **node.recipe(),
+            **({"waits_for": self.waits[node.key]} if node.key in self.waits else {}),
             "notes": dict(node.notes),
         }
 
@@ -152,6 +162,7 @@ def plan(resolved: Resolved) -> Plan:
         nodes, places = unroll(resolved, steps, prompts)
         states, reasons = _states(nodes, resolved.facts)
     return Plan(
+    approve = resolved.campaign.approve == "keyframes"
         campaign=resolved.campaign,
         shots=resolved.shots,
         prompts=prompts,
@@ -166,6 +177,7 @@ def plan(resolved: Resolved) -> Plan:
             resolved.facts.costs,
         ),
     )
+        waits=held_back(nodes, resolved.facts.verdicts) if approve else {},
 
 
 def _check_titles(resolved: Resolved, steps: tuple[Step, ...]) -> None:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from catalogs.hashes import FileHashes
 from catalogs.node import InputFile
+from catalogs.reviews import latest
 from catalogs.store import Store
 from configs.campaign import Campaign
 from configs.errors import BadFile, BadInput
@@ -134,6 +135,7 @@ def _expanded(resolved: Resolved, home: Home) -> Resolved:
     """Ask language models for the prompts of the shots that want them."""
     settings = {id(each): each for each in map(resolved.settings, resolved.shots)}
     if all(each.expand.expander == "template" for each in settings.values()):
+        verdicts=latest(store),
         return resolved
     from tasks.expanders import fulfil  # HTTP and threads, for those who use them
 

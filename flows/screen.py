@@ -20,6 +20,7 @@ from catalogs.disk import GcPlan
 from catalogs.record import Record, Run
 from configs.base import Json
 from configs.home import Home
+from flows.approval import Keyframe
 from flows.doctor import Finding
 from flows.plan import Plan
 from flows.progress import Totals
@@ -144,6 +145,38 @@ def finished(home: Home, run: Run) -> None:
         f"  keyreel --home {home.root} show {_one_delivery(home, run)}\n"
         f"  keyreel --home {home.root} package {run.campaign}"
     )
+
+
+def awaiting(home: Home, found: Sequence[Keyframe]) -> None:
+    """Print which keyframes of a campaign wait for a verdict, and how it is given."""
+    say(f"\n{len(found)} keyframe{'s' * (len(found) != 1)} to look at:")
+    for one in found[:MOST_REASONS]:
+        say(f"  {one.name}  {one.path}")
+    if len(found) > MOST_REASONS:
+        say(f"  … and {len(found) - MOST_REASONS} more")
+    keyreel, campaign = f"keyreel --home {home.root}", found[0].campaign
+    say(
+        f"All on one page  {home.runs / found[0].run / 'index.html'}\n\n"
+        "Say which may be used, then go on:\n"
+        f"  {keyreel} approve {campaign} --accept all\n"
+        f"  {keyreel} approve {campaign} --reseed {found[-1].shot}\n"
+        f'  {keyreel} approve {campaign} --reject {found[0].name} --note "too dark"\n'
+        f"  {keyreel} {found[0].again}"
+    )
+
+
+def judged(home: Home, found: Sequence[Keyframe]) -> None:
+    """Print keyframes of a campaign with their verdicts, and what waits."""
+    for one in found:
+        if one.review:
+            said = one.review
+            note = f": {said.note}" if said.note else ""
+            say(f"{said.verdict:<8}  {one.name}  by {said.reviewer}{note}")
+    waiting = [one for one in found if one.waits]
+    if waiting:
+        awaiting(home, waiting)
+    elif found:
+        say(f"\nNothing waits. Go on with:\n  keyreel --home {home.root} {found[0].again}")
 
 
 def _outcome(run: Run) -> Table:

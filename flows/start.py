@@ -14,7 +14,9 @@ from catalogs.runs import read_run
 from configs.errors import Interrupted
 from configs.home import Home
 from flows import screen
+from flows.approval import awaiting, keyframes, settled
 from flows.mend import catch_up, prepare_whole
+from flows.plan import Plan
 from flows.progress import Totals, watching
 from flows.server import server
 
@@ -26,7 +28,7 @@ def run(
 
     A seed that nobody gave is drawn here, once, and handed to the flow as a parameter.
     """
-    draw = secrets.token_hex(8)
+    start, draw = settled(home, campaign, start, dt.datetime.now(dt.UTC), secrets.token_hex(8))
     (resolved, plan), lost = prepare_whole(
         home, campaign, start=start, profile=profile, seed=seed, draw=draw
     )
@@ -35,8 +37,7 @@ def run(
     if not plan.work():
         if catch_up(home, resolved, plan):
             screen.say(f"Deliveries, catalog and gallery page are put right in {home.root}.")
-        screen.say("Nothing to do: every delivery is made and up to date.")
-        return 0
+        return _nothing_to_make(home, resolved.campaign.name, plan)
     watch = Totals()
     with screen.progress(watch), server(home.cache / "prefect"):
         parameters = {"start": start, "profile": profile, "seed": resolved.facts.seed}
@@ -60,6 +61,18 @@ def _through_prefect(
     return state.result(raise_on_failure=False)
 
 
+def _nothing_to_make(home: Home, name: str, plan: Plan) -> int:
+    waits = set(plan.waits.values())
+    if not waits:
+        screen.say("Nothing to do: every delivery is made and up to date.")
+        return 0
+    screen.say("Nothing to make until more keyframes are accepted.")
+    screen.judged(home, [one for one in keyframes(home, name) if one.key in waits])
+    return 0
+
+
 def _report(home: Home, run: Run) -> int:
     screen.finished(home, run)
-    return 0 if run.state == "done" else 1
+    if found := awaiting(home, run.campaign):
+        screen.awaiting(home, found)
+    return 1 if run.state == "failed" else 0

@@ -46,6 +46,7 @@ VOCABULARY = {
         ("done", "全部完成", "all done"),
         ("failed", "部分失败", "some failed"),
         ("interrupted", "已中断", "interrupted"),
+        ("waiting", "等待审核", "waits for approval"),
     )
 }
 
