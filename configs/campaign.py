@@ -100,8 +100,6 @@ class Condition(Declaration):
     add: str
 
 
-
-
 class Prompt(Declaration):
     """Which template describes the shots, in which language, with which additions."""
 
@@ -119,8 +117,6 @@ class Prompt(Declaration):
     text: str | None = None
     """Words to be drawn in the picture, kept verbatim."""
 
-    """All that the picture model is told, as it stands: no template has a part in it."""
-    """All that the clip model is told, as it stands, after the camera's move where one is set."""
 
 class Override(Declaration):
     """Settings for shots whose axes match: `{match: {day: fri}, set: {animate.motion: static}}`."""
@@ -129,15 +125,15 @@ class Override(Declaration):
     set: dict[str, Json]
 
 
-class Campaign(Declaration):
-    """The whole brief."""
-
 class Budget(Declaration):
     """What a run may spend; one that would take more is refused before it begins."""
 
     gpu_minutes: Annotated[float, Field(gt=0, le=1_000_000)]
     """Of the card, or of the processor in its place, as `keyreel plan` estimates them."""
 
+
+class Campaign(Declaration):
+    """The whole brief."""
 
     name: Slug
     """Names the campaign in folders and in the catalog."""

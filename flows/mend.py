@@ -12,7 +12,8 @@ from catalogs.runs import latest_run
 from catalogs.store import Store, in_use
 from configs.errors import BadFile
 from configs.home import Home
-from flows.book import RUNNING, Book, delivery_files, ends
+from flows.book import RUNNING, Book, awaited, delivery_files, ends
+from flows.budget import check_budget
 from flows.execute import Outcome
 from flows.facts import Resolved
 from flows.plan import Plan, Prepared, prepare
@@ -33,11 +34,11 @@ def prepare_whole(
     Returns:
         The plan, and a sentence for each node whose record or asset is damaged or gone: these are
         set aside, and so planned anew. A look at one takes 0.2 ms.
-    """
-    prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
 
     Raises:
         BadInput: as `prepare`; and where it would take more than the campaign's budget.
+    """
+    prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
     store = Store(home.store)
     lost = tuple(
         said
@@ -46,9 +47,9 @@ def prepare_whole(
     )
     if lost:
         prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
+    check_budget(prepared.plan, prepared.resolved.loaded.source)
     return prepared, lost
 
-    check_budget(prepared.plan, prepared.resolved.loaded.source)
 
 def _lost(store: Store, key: str) -> str:
     try:
@@ -77,14 +78,14 @@ def catch_up(home: Home, resolved: Resolved, plan: Plan) -> bool:
     return True
 
 
-def _told(resolved: Resolved, plan: Plan) -> bool:
-    """Say whether run files tell of every node of the plan."""
 def _waited(home: Home, plan: Plan) -> bool:
     """Say whether the latest run ended waiting for verdicts."""
     run = latest_run(home.runs, plan.campaign.name)
     return run is not None and run.state == "waiting"
 
 
+def _told(resolved: Resolved, plan: Plan) -> bool:
+    """Say whether run files tell of every node of the plan."""
     previous = resolved.facts.previous
     return all(
         previous.get(address) == key
@@ -98,10 +99,10 @@ def _delivered(home: Home, plan: Plan) -> bool:
     store, campaign = Store(home.store), plan.campaign.name
     records: dict[str, Record] = {}
     for address, key in ends(plan).items():
-        record = records.setdefault(key, store.record(key))
-        for _, asset, target in delivery_files(home, campaign, address, record):
         if key in plan.waits:
             continue
+        record = records.setdefault(key, store.record(key))
+        for _, asset, target in delivery_files(home, campaign, address, record):
             if not target.exists() or not target.samefile(store.asset_path(asset)):
                 return False
     return True

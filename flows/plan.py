@@ -44,9 +44,9 @@ class Plan:
     reasons: Mapping[str, str]
     """By key, of what is stale."""
     rows: tuple[Row, ...]
-
     waits: Mapping[str, str]
     """What may not be made yet, with the key of the keyframe that is not approved."""
+
     def work(self) -> tuple[Node, ...]:
         """Return the nodes that are to be made now, in order of work."""
         return tuple(
@@ -73,9 +73,9 @@ class Plan:
     def headline(self) -> str:
         """Return the plan in one line."""
         shots, nodes, work = len(self.shots), len(self.nodes), len(self.work())
-        seconds = self.gpu_seconds + self.cpu_seconds
         cached = sum(state == "cached" for state in self.states.values())
         held = nodes - work - cached
+        seconds = self.gpu_seconds + self.cpu_seconds
         return (
             f"{self.campaign.name}: {shots} shot{'s' * (shots != 1)}, {nodes} nodes: "
             f"{work} to make, {f'{held} held back by approval, ' * bool(held)}{cached} cached; "
@@ -109,8 +109,8 @@ class Plan:
             "node": str(node.address),
             "state": self.states[node.key],
             "reason": self.reasons.get(node.key, ""),
-            **node.recipe(),
             **({"waits_for": self.waits[node.key]} if node.key in self.waits else {}),
+            **node.recipe(),
             "notes": dict(node.notes),
         }
 
@@ -161,8 +161,8 @@ def plan(resolved: Resolved) -> Plan:
         prompts = write_prompts(resolved)
         nodes, places = unroll(resolved, steps, prompts)
         states, reasons = _states(nodes, resolved.facts)
-    return Plan(
     approve = resolved.campaign.approve == "keyframes"
+    return Plan(
         campaign=resolved.campaign,
         shots=resolved.shots,
         prompts=prompts,
@@ -176,8 +176,8 @@ def plan(resolved: Resolved) -> Plan:
             resolved.library.models,
             resolved.facts.costs,
         ),
-    )
         waits=held_back(nodes, resolved.facts.verdicts) if approve else {},
+    )
 
 
 def _check_titles(resolved: Resolved, steps: tuple[Step, ...]) -> None:

@@ -128,6 +128,7 @@ def _facts(
         recipe=partial(recipe_of, store),
         costs=recorded_costs(runs, store),
         expansions={},
+        verdicts=latest(store),
     )
 
 
@@ -135,7 +136,6 @@ def _expanded(resolved: Resolved, home: Home) -> Resolved:
     """Ask language models for the prompts of the shots that want them."""
     settings = {id(each): each for each in map(resolved.settings, resolved.shots)}
     if all(each.expand.expander == "template" for each in settings.values()):
-        verdicts=latest(store),
         return resolved
     from tasks.expanders import fulfil  # HTTP and threads, for those who use them
 
