@@ -100,6 +100,9 @@ class Condition(Declaration):
     add: str
 
 
+Whole = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
 class Prompt(Declaration):
     """Which template describes the shots, in which language, with which additions."""
 
@@ -116,6 +119,10 @@ class Prompt(Declaration):
     style: str | None = None
     text: str | None = None
     """Words to be drawn in the picture, kept verbatim."""
+    picture: Whole | None = None
+    """All that the picture model is told, as it stands: no template has a part in it."""
+    movement: Whole | None = None
+    """All that the clip model is told, as it stands, after the camera's move where one is set."""
 
 
 class Override(Declaration):

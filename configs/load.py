@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from configs.base import Json
 from configs.campaign import Campaign
 from configs.check import check
+from configs.delivery import Delivery
 from configs.errors import BadField
 from configs.fill import fill
 from configs.home import Home
 from configs.library import Library
-from configs.marks import Marks, read
+from configs.marks import Marks, Spot, read
 from configs.pipeline import Pipeline
 
 
@@ -30,12 +33,42 @@ def load_campaign(path: Path, home: Home, library: Library | None = None) -> Loa
     Raises:
         BadField: naming all that is wrong with it; its first line is the first of them.
     """
-    marks = read(path)
+    return _checked(read(path), path, library or Library.open(home))
+
+
+def _checked(marks: Marks, path: Path, library: Library) -> Loaded:
     campaign = fill(marks, Campaign)
-    errors = check(campaign, marks, library or Library.open(home))
+    errors = check(campaign, marks, library)
     if errors:
         raise BadField.several(errors)
     return Loaded(campaign, marks, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A campaign that stands in no YAML file: a form, or a row of a table, gave its values."""
+
+    values: Mapping[str, Json]
+    deliveries: Mapping[str, Delivery]
+    """Rows of its own, beside the library's."""
+    file: str
+    """What errors name: the table, or the form."""
+    line: int = 0
+    """Of the table; 0: none is told."""
+
+    def load(self, library: Library) -> tuple[Loaded, Library]:
+        """Return it checked, and the library with its own rows.
+
+        Raises:
+            BadField: naming all that is wrong with it.
+        """
+        marks = Marks(self.file, Spot.of(dict(self.values), self.line))
+        library = replace(
+            library,
+            deliveries={**library.deliveries, **self.deliveries},
+            rows={**library.rows, **{("deliveries", name): marks for name in self.deliveries}},
+        )
+        return _checked(marks, Path(self.file), library), library
 
 
 def load_pipeline(name: str, home: Home) -> tuple[Pipeline, Marks]:

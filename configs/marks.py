@@ -62,6 +62,20 @@ class Spot:
     height: int = 0
     """How many levels lie inside it, those of aliases' targets counted."""
 
+    @classmethod
+    def of(cls, value: Json, line: int) -> Spot:
+        """Return a value as if all of it stood on one line."""
+        made = cls(line, 0, value)
+        parts = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value if isinstance(value, list) else ())
+        )
+        for part, inner in parts:
+            made.hold(part, cls.of(inner, line))
+            made.keys[part] = (line, 0)
+        return made
+
     def hold(self, part: Part, spot: Spot) -> Json:
         """Take a value in, and return it."""
         self.parts[part] = spot
@@ -108,8 +122,9 @@ class Marks:
         return spot.value
 
     def where(self, path: Place) -> str:
-        """Return `FILE:LINE` of a value."""
-        return f"{self.file}:{self.at(path)[0]}"
+        """Return `FILE:LINE` of a value; the file alone where no line was written."""
+        line = self.at(path)[0]
+        return f"{self.file}:{line}" if line else self.file
 
     def bad(self, path: Place, message: str, *, key: bool = False) -> BadField:
         """Return the error that says `message` of the value (or the key) at `path`."""

@@ -12,6 +12,7 @@ from catalogs.runs import latest_run
 from catalogs.store import Store, in_use
 from configs.errors import BadFile
 from configs.home import Home
+from configs.load import Brief
 from flows.book import RUNNING, Book, awaited, delivery_files, ends
 from flows.budget import check_budget
 from flows.execute import Outcome
@@ -22,7 +23,7 @@ from flows.progress import Totals
 
 def prepare_whole(
     home: Home,
-    name: str,
+    name: str | Brief,
     *,
     start: dt.date | None = None,
     profile: str | None = None,

@@ -17,6 +17,7 @@ from configs.base import Json
 from configs.campaign import Campaign
 from configs.errors import BadPlan
 from configs.home import Home
+from configs.load import Brief
 from flows.approval import held_back
 from flows.estimate import Row, State, rows
 from flows.facts import Facts, Resolved
@@ -124,7 +125,7 @@ class Prepared(NamedTuple):
 
 def prepare(
     home: Home,
-    name: str,
+    name: str | Brief,
     *,
     start: dt.date | None = None,
     profile: str | None = None,
@@ -135,7 +136,7 @@ def prepare(
 
     Args:
         home: the workspace.
-        name: of a file in its `campaigns/`.
+        name: of a file in its `campaigns/`, or a campaign that stands in no file.
         start: first day, in place of the campaign's own.
         profile: in place of the campaign's own.
         seed: in place of the campaign's own.

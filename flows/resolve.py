@@ -23,7 +23,7 @@ from configs.errors import BadFile, BadInput
 from configs.home import Home
 from configs.layers import Layers
 from configs.library import Library
-from configs.load import Loaded, load_campaign
+from configs.load import Brief, Loaded, load_campaign
 from configs.marks import dotted
 from configs.model import Profile
 from configs.pipeline import Pipeline
@@ -47,7 +47,7 @@ from tasks.watermark import open_logo
 
 def resolve(
     home: Home,
-    name: str,
+    name: str | Brief,
     *,
     today: dt.date | None = None,
     start: dt.date | None = None,
@@ -59,7 +59,7 @@ def resolve(
 
     Args:
         home: the workspace.
-        name: of a file in its `campaigns/`.
+        name: of a file in its `campaigns/`, or a campaign that stands in no file.
         today: in place of the clock's.
         start: first day, in place of the campaign's own.
         profile: in place of the campaign's own.
@@ -70,11 +70,11 @@ def resolve(
         BadInput: where something is wrong, missing or broken; files are named with the line
             of the campaign that asks for them.
     """
-    library = Library.open(home)
-    loaded = load_campaign(home.find_campaign(name), home, library)
+    loaded, library = _load(home, name)
     pipeline = library.pipeline(loaded.campaign.pipeline)
     profile_id, device = device_for(profile or loaded.campaign.profile, library)
-    loaded = _with(loaded, start=start, seed=_seed(seed, loaded.campaign.seed, draw))
+    seed = first_seed(seed, loaded.campaign.seed, draw)
+    loaded = _with(loaded, start=start, seed=seed)
     layers = Layers.build(loaded, pipeline, profile_id, library)
     today = today or dt.datetime.now(ZoneInfo(loaded.campaign.calendar.timezone)).date()
     shots = shots_of(loaded.campaign, loaded.source, today=today)
@@ -102,6 +102,13 @@ def resolve(
     found = replace(resolved.facts, loras=loras, attached=attached)
     resolved = replace(resolved, facts=found)
     return _expanded(resolved, home)
+
+
+def _load(home: Home, name: str | Brief) -> tuple[Loaded, Library]:
+    library = Library.open(home)
+    if isinstance(name, Brief):
+        return name.load(library)
+    return load_campaign(home.find_campaign(name), home, library), library
 
 
 def _facts(
@@ -153,8 +160,8 @@ def _with(loaded: Loaded, *, start: dt.date | None, seed: int) -> Loaded:
     return replace(loaded, campaign=campaign)
 
 
-def _seed(given: int | None, own: int | None, draw: str) -> int:
-    """Return the first seed that is given; 0 is one."""
+def first_seed(given: int | None, own: int | None, draw: str) -> int:
+    """Return the first seed that is given, 0 being one; else one drawn from the text `draw`."""
     drawn = int.from_bytes(hashlib.sha256(draw.encode()).digest()[:6], "big")
     return next(seed for seed in (given, own, drawn) if seed is not None)
 

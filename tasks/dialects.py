@@ -82,6 +82,28 @@ def motion(intent: Intent, model: Model, vocabulary: Vocabulary | None) -> str:
     )
 
 
+def whole_motion(intent: Intent, moves: bool, model: Model) -> str:
+    """Return the motion prompt where the brief gives all of it.
+
+    Args:
+        intent: its `motion` is the brief's own text.
+        moves: the camera's move was chosen, too, and is said first.
+        model: the clip model.
+
+    Raises:
+        BadPlan: where the model knows camera moves alone.
+    """
+    if model.shipped or model.dialect == "mini":
+        raise BadPlan(
+            "prompt.movement: the small model knows camera moves alone; leave it out, and choose "
+            "animate.motion, or take a larger model"
+        )
+    if not moves:
+        return intent.motion
+    camera = phrases().move[intent.move].say(intent.language)
+    return f"{camera}，{intent.motion}" if intent.language == "zh" else f"{camera}; {intent.motion}"
+
+
 def _long(intent: Intent) -> str:
     """Return one natural description in the order of the five parts, then any words to draw."""
     subject, action, scene, light, style = (getattr(intent, part) for part in PARTS)

@@ -11,12 +11,13 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from typing import Literal
 
 from catalogs.node import canonical
 from configs.base import Json, Language
-from configs.campaign import AxisValue, Campaign, Product
+from configs.campaign import AxisValue, Campaign, Product, Prompt
 from configs.festivals import Day
 from configs.model import Model
 from configs.phrases import phrases
@@ -29,27 +30,17 @@ from tasks.intent import Teller, Where
 from tasks.note import write_params
 from tasks.stage import Cell, Decision, Stage
 from tasks.views import view
+from tasks.wish import Wish, foreign, granted
 
 _TRIES = 64
 _JUMP = 367 * 101
 """Past the ranks of the days around, so that a shot drawn again does not push its neighbours."""
 _KEPT = re.compile(r'"[^"]+"|\d+(?:[.,:]\d+)*')
 """Words to be drawn, and numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A prompt that a language model is asked to write out more fully."""
-
-    key: str
-    expander: Literal["endpoint", "local"]
-    port: Literal["picture", "motion"]
-    language: Language
-    text: str
-    """The template's words, which stand where the language model fails."""
-    keep: tuple[str, ...]
-    """What its answer must hold verbatim."""
-    seed: int
+_QUOTED = re.compile(r'"[^"]*"')
+_TAGS = re.compile(r"\b(masterpiece|best quality|[48]k|uhd|hdr)\b|杰作|超高清", re.IGNORECASE)
+_LENGTHS = {"picture": (60, 320), "motion": (15, 160)}
+"""Least and most of an answer: hanzi and signs in Chinese, words in English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +117,44 @@ def expand_shot(
     teller = Teller(campaign, product, day, template, names, move, where, typeset)
     for turn in range(_TRIES):
         intent = teller.intent(rank + _JUMP * turn)
-        picture = dialects.picture(intent, product, picture_model, vocabulary, turn)
+        picture = campaign.prompt.picture or dialects.picture(
+            intent, product, picture_model, vocabulary, turn
+        )
         if picture not in taken:
             break
+    intent = _verbatim(intent, campaign.prompt)
     texts = {"picture": picture, "motion": dialects.motion(intent, clip_model, vocabulary)}
+    if campaign.prompt.movement:
+        texts["motion"] = dialects.whole_motion(intent, move != "auto", clip_model)
     models = {"picture": picture_model, "motion": clip_model}
     wishes = _wishes(texts, models, intent, template, campaign, settings.expand.expander, seed)
     notes = [*_notes(intent, product, picture_model)]
     for wish in wishes:
-        texts[wish.port], note = _granted(wish, expansions or {})
-        notes.append(note)
+        text, told = granted(wish, expansions or {})
+        texts[wish.port] = text or wish.text
+        who = "written by" if text else "the template's words stand:"
+        notes.append(f"{wish.port}: {who} {told}")
     for port, model in models.items():
         check_tokens(texts[port], model, (counters or {}).get(model.folder, ESTIMATE))
     return Expanded(texts, intent.move, intent, template.id, tuple(notes), wishes)
+
+
+def _verbatim(intent: Intent, prompt: Prompt) -> Intent:
+    """Return what the shot shows where the brief gives the models' words itself."""
+    if prompt.picture:
+        intent = replace(
+            intent,
+            item=prompt.picture,
+            subject=prompt.picture,
+            action="",
+            scene="",
+            light="",
+            style="",
+            lettering="",
+            additions=(),
+            words={},
+        )
+    return replace(intent, motion=prompt.movement) if prompt.movement else intent
 
 
 def _notes(intent: Intent, product: Product, model: Model) -> Iterator[str]:
@@ -146,14 +162,6 @@ def _notes(intent: Intent, product: Product, model: Model) -> Iterator[str]:
         yield "an own photo: no picture is drawn"
     elif model.dialect == "mini" and intent.lettering:
         yield "the small model draws no lettering: prompt.text is left out"
-
-
-def _granted(wish: Wish, expansions: Mapping[str, str]) -> tuple[str, str]:
-    """Return what a language model wrote, or the template's words, and a note of which."""
-    if wish.key in expansions:
-        return expansions[wish.key], f"{wish.port}: written by {expansions[f'{wish.key}/by']}"
-    why = expansions.get(f"{wish.key}/why", "no language model was asked")
-    return wish.text, f"{wish.port}: the template's words stand: {why}"
 
 
 def _wishes(
@@ -171,7 +179,8 @@ def _wishes(
     phrase = phrases().move[intent.move].say(intent.language)
     names = (campaign.brand.name, *campaign.brand.words, intent.product, intent.colour, phrase)
     made = []
-    for port in ("picture", "motion"):
+    ports: tuple[Literal["picture", "motion"], ...] = ("picture", "motion")
+    for port in ports:
         text = texts[port]
         if models[port].shipped or models[port].dialect == "mini":
             continue
@@ -188,8 +197,28 @@ def _wishes(
             seed,
         ]
         key = hashlib.sha256(canonical(asked)).hexdigest()
-        made.append(Wish(key, expander, port, intent.language, text, tuple(keep), seed))
+        wish = Wish(key, expander, port, intent.language, text, tuple(keep), seed)
+        made.append(replace(wish, check=partial(_fault, wish)))
     return tuple(made)
+
+
+def _fault(wish: Wish, text: str) -> str:
+    """Return what makes a written prompt unusable, in English; nothing where it is usable."""
+    added = [quoted for quoted in _QUOTED.findall(text) if quoted not in wish.keep]
+    if added:
+        return f"it adds lettering: {added[0][:40]}"
+    tag = _TAGS.search(text)
+    if tag and tag[0] not in wish.text:
+        return f"it holds the tag {tag[0]}"
+    plain = reduce(lambda rest, word: rest.replace(word, ""), wish.keep, text)
+    if wrong := foreign(plain, wish.language):
+        return wrong
+    least, most = _LENGTHS[wish.port]
+    length = len(text) if wish.language == "zh" else len(text.split())
+    if not least <= length <= most:
+        unit = "characters" if wish.language == "zh" else "words"
+        return f"it has {length} {unit}, not {least} to {most}"
+    return ""
 
 
 def decide(cell: Cell) -> Decision:

@@ -105,8 +105,10 @@ class Chromium:
                 self.requests.append(params["request"]["url"])
         return found
 
-    def open(self, page: Path, view: str = "", *, width: int = 1440, dark: bool = False) -> None:
-        """Open a file at a window width in pixels, with what stands after `#`."""
+    def open(
+        self, page: Path | str, view: str = "", *, width: int = 1440, dark: bool = False
+    ) -> None:
+        """Open a file or an address at a window width in pixels, with what stands after `#`."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -117,7 +119,8 @@ class Chromium:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.ask("Page.navigate", url="about:blank")
-        self.ask("Page.navigate", url=page.as_uri() + (f"#{view}" if view else ""))
+        address = page if isinstance(page, str) else page.as_uri()
+        self.ask("Page.navigate", url=address + (f"#{view}" if view else ""))
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def value(self, expression: str):

@@ -1,0 +1,190 @@
+"""The forms of single clips, as Prefect draws them: titles and descriptions are for marketers.
+
+What a model can do is asked of models.yaml, and told in the form's own words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from configs.base import Declaration, Json
+from configs.errors import BadInput
+from configs.library import Library
+from configs.model import Model
+from configs.settings import Motion, Seed
+from configs.wording import unknown
+from flows.offers import Blank, Offers, campaigns, models
+
+Shape = Literal["9:16", "3:4", "1:1", "4:3", "16:9"]
+Resolution = Literal["model's own", "480p", "720p"]
+
+AREAS: dict[str, tuple[int, int]] = {"480p": (330_000, 500_000), "720p": (750_000, 1_050_000)}
+"""Pixels of a frame: 640x480 to 832x480 and a little around it, and 960x720 to 1280x720."""
+
+PictureModel = Annotated[str, Offers(models("picture"), ("auto",))]
+ClipModel = Annotated[str, Offers(models("clip"), ("auto",))]
+Look = Annotated[str, Offers(campaigns, ("none",))]
+
+
+def _own_first(schema: dict[str, Any], form: type[Declaration]) -> None:
+    """Put what only this form asks for before what all of them do."""
+    fields = schema["properties"]
+    own = {name: fields[name] for name in form.__annotations__ if name in fields}
+    schema["properties"] = own | fields
+
+
+class Form(Declaration):
+    """What both forms ask for."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False, json_schema_extra=_own_first)
+
+    motion: Motion = Field(
+        "auto",
+        title="Camera",
+        description="How the camera moves. “auto” chooses a move that suits; “static” holds still.",
+    )
+    shape: Shape = Field(
+        "9:16",
+        title="Shape",
+        description="Width to height: 9:16 upright for phones, 1:1 square, 16:9 for wide screens.",
+    )
+    resolution: Resolution = Field(
+        "model's own",
+        title="Resolution",
+        description="Size of the short side. A model draws at the size it was made for: 480p or "
+        "720p is refused where that is another one.",
+    )
+    seconds: Annotated[float | None, Blank()] = Field(
+        None,
+        gt=0,
+        le=60,
+        title="Length in seconds",
+        description="Empty: the model's usual length.",
+    )
+    model: ClipModel = Field(
+        "auto",
+        title="Clip model",
+        description="Which model makes the picture move. “auto”: what suits this machine.",
+    )
+    steps: Annotated[int | None, Blank()] = Field(
+        None,
+        ge=1,
+        le=100,
+        title="Steps of the clip",
+        description="More steps take longer and may look cleaner. Empty: what the model needs.",
+    )
+    seed: Annotated[Seed | None, Blank()] = Field(
+        None,
+        title="Seed",
+        description="The number that chance starts from: the same form with the same seed gives "
+        "the same clip. Empty: a new one is drawn and kept with the run. 0 is a seed.",
+    )
+    look: Look = Field(
+        "none",
+        title="Brand of",
+        description="A campaign whose brand name, logo and signature the clip bears. “none”: "
+        "no logo.",
+    )
+
+    def check(self, library: Library, clip: str) -> None:
+        """Hold what is asked for against what the clip model can do.
+
+        Args:
+            library: which knows all models.
+            clip: the profile's clip model.
+
+        Raises:
+            BadInput: in the form's words.
+        """
+        if self.model != "auto" and (message := library.misfit("clip", self.model)):
+            raise BadInput(f"Clip model: {message}")
+        name = clip if self.model == "auto" else self.model
+        _check_clip(self, name, library.models[name])
+
+    def words(self) -> dict[str, Json]:
+        """Return the prompt's part of a campaign."""
+        raise NotImplementedError
+
+
+def _check_clip(form: Form, name: str, model: Model) -> None:
+    if form.steps and form.steps > model.max_steps:
+        raise BadInput(
+            f"Steps of the clip: {form.steps} is more than {name} takes; write 1 to "
+            f"{model.max_steps}, or leave it empty for its {model.steps}"
+        )
+    longest = model.max_frames / model.fps
+    if form.seconds and form.seconds > longest:
+        raise BadInput(
+            f"Length in seconds: {form.seconds:g} is longer than {name} can make; write up to "
+            f"{longest:.1f}"
+        )
+    if form.resolution != "model's own":
+        able = [size for size, area in AREAS.items() if _within(model, area)]
+        if form.resolution not in able:
+            own = able[0] if able else "x".join(map(str, model.sizes["landscape"]))
+            raise BadInput(
+                f"Resolution: {name} draws at {own}, not {form.resolution}; choose "
+                f"{' or '.join([*able, 'model’s own'])}, or another clip model"
+            )
+
+
+def _within(model: Model, area: tuple[int, int]) -> bool:
+    return all(area[0] <= width * height <= area[1] for width, height in model.sizes.values())
+
+
+class TextToVideo(Form):
+    """A clip from words: a picture is drawn from them, and then moves."""
+
+    prompt: str = Field(
+        min_length=1,
+        max_length=4000,
+        title="What to show",
+        description="In Chinese or English. The picture model gets exactly these words.",
+    )
+    movement: str = Field(
+        "",
+        max_length=4000,
+        title="What happens",
+        description="What moves besides the camera, in your words. Empty: the camera alone. The "
+        "small built-in model knows camera moves only.",
+    )
+    picture_model: PictureModel = Field(
+        "auto",
+        title="Picture model",
+        description="Which model draws the picture. “auto”: what suits this machine.",
+    )
+
+    def check(self, library: Library, clip: str) -> None:
+        """Hold the form against the models; see `Form.check`."""
+        super().check(library, clip)
+        known = library.making("picture")
+        if self.picture_model not in ("auto", *known):
+            raise BadInput(f"Picture model: {unknown('model', self.picture_model, known)}")
+
+    def words(self) -> dict[str, Json]:
+        """Return the prompt's part of a campaign."""
+        return {"picture": self.prompt, "movement": self.movement or None}
+
+
+class ImageToVideo(Form):
+    """A clip from a picture of your own: it moves."""
+
+    picture: str = Field(
+        min_length=1,
+        max_length=400,
+        title="Picture",
+        description="A file of the home, such as brand/mug.jpg; the gallery site takes uploads.",
+    )
+    movement: str = Field(
+        "",
+        max_length=4000,
+        title="What happens",
+        description="What moves besides the camera, in your words, Chinese or English. Empty: the "
+        "camera alone. The small built-in model knows camera moves only.",
+    )
+
+    def words(self) -> dict[str, Json]:
+        """Return the prompt's part of a campaign."""
+        return {"movement": self.movement or None}
