@@ -60,7 +60,7 @@ class Title(Declaration):
         "auto", "top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom",
         "bottom-right",
     ] = "auto"  # fmt: skip
-    """Of title and price in the platform's safe box; `auto`: above, below or beside what the picture
+    """Of title and price in the platform's safe box; `auto`: above, below or beside what a picture
     shows, off it where there is room. Captions stand at the bottom."""
     colour: Annotated[str, StringConstraints(pattern=r"^(auto|#[0-9a-fA-F]{6})$")] = "auto"
     """`auto`: white or black, whichever can be read on the picture; or `#RRGGBB`."""
