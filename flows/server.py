@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,11 +20,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from configs.errors import KeyreelError
+from gpu.service.starter import end_with_the_starter
 
-QUIET = {
+OFFLINE = {
     # Both are needed for no outbound call at all.
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+QUIET = {
+    **OFFLINE,
     # The server still gets every line; the terminal shows a progress bar.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
@@ -42,6 +44,7 @@ LEAN = {
     # The feed of events is a page too; task runs are recorded by another service.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
 }
+LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
 """A fresh database took 14 s to make on two idle cores; a busy machine needs several times that."""
 SETTLE_SECONDS = 20.0
@@ -87,12 +90,21 @@ def server(folder: Path) -> Iterator[None]:
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+        if healthy(url):
+            return
+        time.sleep(0.1)
     raise KeyreelError(f"Prefect's server did not start; its last words are in {log}")
+
+
+def healthy(url: str) -> bool:
+    """Say whether Prefect's API answers at `url`."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # it lives, and wants to know who asks
+    except OSError:
+        return False
 
 
 def _settle(started: dt.datetime) -> None:
@@ -122,23 +134,19 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(port: int) -> None:
-    """Serve Prefect's API on loopback until told to end, or until the starter is gone."""
+def serve(port: int, host: str = LOOPBACK) -> None:
+    """Serve Prefect's API until told to end, or until the starter is gone."""
     import uvicorn
 
-    def end_with_the_starter() -> None:
-        sys.stdin.buffer.read()  # returns when the other end of the pipe is closed, or killed
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=end_with_the_starter, daemon=True).start()
+    end_with_the_starter()
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
-        host="127.0.0.1",
+        host=host,
         port=port,
         log_level="error",
     )
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *sys.argv[2:])

@@ -19,7 +19,7 @@ from configs.errors import BadInput
 from configs.home import Home
 from configs.model import Model
 from gpu.service.ask import Told
-from gpu.weights import shared
+from gpu.weights import import_libraries, shared
 from tasks.make import make
 from tasks.stage import Progress, Studio
 from tasks.stages import STAGES
@@ -77,6 +77,10 @@ class Maker:
 
     def __init__(self, home: Home) -> None:
         self.home, self.store = home, Store(home.store)
+
+    def prepare(self) -> None:
+        """Import the libraries: 5 to 10 s that the first picture would wait for."""
+        import_libraries("ZImagePipeline")
 
     def work(self, body: Mapping[str, Json], told: Told) -> dict[str, Json]:
         """Make a node, or find it made; return a `Delivered`.

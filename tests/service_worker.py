@@ -15,6 +15,9 @@ class Words:
     def __init__(self, folder: Path) -> None:
         self.folder, self.loaded = folder, ""
 
+    def prepare(self):
+        pass
+
     def work(self, body, told):
         name = str(body["name"])
         with (self.folder / "done").open("a", encoding="utf-8") as file:

@@ -12,10 +12,7 @@ import os
 import secrets
 import signal
 import socket
-import stat
 import sys
-import threading
-import time
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +20,7 @@ from configs.errors import KeyreelError
 from gpu.service.address import Address, published
 from gpu.service.ask import Worker
 from gpu.service.engine import Engine
+from gpu.service.starter import end_with_the_starter
 
 SHUTDOWN_SECONDS = 2
 """Given to those who wait for work that was just interrupted, to hear so."""
@@ -64,18 +62,9 @@ def _open(entry: str, argument: str) -> Worker:
     return worker
 
 
-def _end_with_the_starter() -> None:
-    while os.read(0, 1):  # ends when the other end of the pipe is closed, or killed
-        pass
-    while True:  # one that comes between two handlers is lost
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.5)
-
-
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(message)s")
-    if stat.S_ISFIFO(os.fstat(0).st_mode):
-        threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    end_with_the_starter()
     try:
         serve(Path(sys.argv[1]), *sys.argv[2:])
     except KeyreelError as error:

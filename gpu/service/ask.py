@@ -42,6 +42,9 @@ class Told:
 class Worker(Protocol):
     """Does the work, one piece at a time."""
 
+    def prepare(self) -> None:
+        """Do once, before the first work, what takes time: it is answered meanwhile."""
+
     def work(self, body: Mapping[str, Json], told: Told) -> dict[str, Json]:
         """Do one piece of work that may have been done before; return what the client is told.
 

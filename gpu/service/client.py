@@ -28,7 +28,7 @@ SILENCE_SECONDS = 60.0
 News = dict[str, Json]
 
 
-class Gone(KeyreelError):
+class Gone(Passing):
     """No resident process lives, nor came back."""
 
 

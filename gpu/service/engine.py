@@ -152,6 +152,7 @@ class Engine:
         return {"done": self.done, "queue": queue, "worker": self.worker.status()}
 
     def _run(self) -> None:
+        self.worker.prepare()
         while job := self._take():
             began = time.monotonic()
             job.say({"working": True})

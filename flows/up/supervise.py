@@ -1,0 +1,174 @@
+"""Keeps processes running: starts one again when it dies, and ends all of them, leaving no orphan.
+
+Of the supervisors that are well kept, honcho ends all when one dies, supervisord outlives its
+terminal by design and is told what to do over XML-RPC, and circus opens three sockets that run
+what anyone on the machine sends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+STEADY_SECONDS = 60.0
+"""A process that lived so long begins again with the shortest wait."""
+LONGEST_WAIT = 30.0
+STOP_SECONDS = 8.0
+"""For all to end by themselves; then they are killed. People wait ten."""
+LOOK_SECONDS = 0.1
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process to keep running."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A part, and its process of the moment."""
+
+    part: Part
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    due: float = 0.0
+    wait: float = 0.5
+
+    def start(self) -> None:
+        self.part.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.part.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                self.part.command,
+                stdin=subprocess.PIPE,  # closed by the kernel when this process dies
+                stdout=sink,
+                stderr=sink,
+                env=os.environ | self.part.env,
+                start_new_session=True,  # Ctrl-C is for the supervisor, which ends the parts
+            )
+        self.began = time.monotonic()
+
+    def look(self, say: Say) -> None:
+        """Start the process where it is due; where it has died, say so."""
+        now = time.monotonic()
+        if self.process is None:
+            if now >= self.due:
+                self.start()
+        elif (code := self.process.poll()) is not None:
+            if now - self.began > STEADY_SECONDS:
+                self.wait = 0.5
+            say(f"{self.part.name} {ending(code)}; started again in {self.wait:g} s")
+            self.drop()
+            self.due, self.wait = now + self.wait, min(2 * self.wait, LONGEST_WAIT)
+
+    def drop(self) -> None:
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
+        self.process = None
+
+
+class Supervisor:
+    """Parts that run until `stop`.
+
+    Args:
+        say: told in a sentence of each death.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.runs: list[_Run] = []
+        _adopt_orphans()
+
+    def start(self, part: Part) -> None:
+        """Start a part, and keep it running."""
+        run = _Run(part)
+        run.start()
+        self.runs.append(run)
+
+    def alive(self, name: str) -> bool:
+        """Say whether the part's process runs at this moment."""
+        return any(
+            run.part.name == name and run.process and run.process.poll() is None
+            for run in self.runs
+        )
+
+    def look(self) -> None:
+        """Start again what has died; to be called often."""
+        for run in self.runs:
+            run.look(self.say)
+        _bury({run.process.pid for run in self.runs if run.process})
+
+    def stop(self) -> None:
+        """End all parts, the last started first, with all that they started; kill what stays."""
+        deadline = time.monotonic() + STOP_SECONDS
+        for run in reversed(self.runs):
+            family = _family(run.process.pid) if run.process else []
+            if run.process and run.process.poll() is None:
+                run.process.terminate()
+                _wait(family, deadline)
+        for left in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                left.terminate()
+        _wait(psutil.Process().children(recursive=True), deadline)
+        for left in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+        for run in self.runs:
+            if run.process:
+                run.process.wait()
+            run.drop()
+        _bury(set())
+
+
+def ending(code: int) -> str:
+    """Return in words how a process ended, by its exit code."""
+    return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        first = psutil.Process(pid)
+        return [first, *first.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _wait(family: Sequence[psutil.Process], deadline: float) -> None:
+    """Wait until all of `family` have ended, though nobody may have asked how."""
+    while any(_runs(one) for one in family) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _runs(one: psutil.Process) -> bool:
+    try:
+        return bool(one.is_running() and one.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what a killed part leaves running, so that it is found at the end."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def _bury(known: set[int]) -> None:
+    """Take the exit codes of adopted processes that have ended: nobody else will."""
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess, ChildProcessError):
+            if child.pid not in known and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)

@@ -1,0 +1,261 @@
+"""What runs on a team's machine, where it listens, and in which order it begins and ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import flows
+from configs.errors import BadInput, KeyreelError
+from configs.home import Home
+from flows import resident
+from flows.server import LOOPBACK, OFFLINE, START_SECONDS, healthy
+from flows.up.part import POOL
+from flows.up.supervise import LOOK_SECONDS, Part, Supervisor
+from gpu.device import cards
+
+if TYPE_CHECKING:
+    from flows.up.revive import Reviver
+
+REVIVE_SECONDS = 5.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one machine's parts listen, and where its server is."""
+
+    home: Home
+    host: str = LOOPBACK
+    port: int = 4200
+    site_port: int = 4280
+    auth: str = ""
+    """`user:password` that Prefect's API asks for."""
+    server: str = ""
+    """Another machine's API, which this one joins; empty: its own."""
+
+    @property
+    def api(self) -> str:
+        """Address of Prefect's API, as this machine's parts use it."""
+        return self.server or f"http://{_reached(self.host)}:{self.port}/api"
+
+    @property
+    def pages(self) -> str:
+        """Address of Prefect's pages."""
+        return self.api.removesuffix("/api")
+
+    @property
+    def site(self) -> str:
+        """Address of the gallery."""
+        return f"http://{_reached(self.host)}:{self.site_port}"
+
+    def env(self) -> dict[str, str]:
+        """Return what all parts are told."""
+        told = {
+            **OFFLINE,
+            "KEYREEL_HOME": str(self.home.root),
+            "PREFECT_HOME": str(self.home.state / "prefect"),
+            "PREFECT_API_URL": self.api,
+            # The pages ask port 4200 else, whatever port they came from.
+            "PREFECT_SERVER_UI_API_URL": self.api,
+            # Kept in memory, a killed server's leases hold their slots for ever.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+        }
+        if self.auth:
+            told["PREFECT_API_AUTH_STRING"] = told["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
+        return told
+
+
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+def up(place: Place, say: Say) -> None:
+    """Run all of a machine's parts until told to stop.
+
+    Args:
+        place: where.
+        say: told in a sentence of what begins, dies and is put right.
+
+    Raises:
+        BadInput: where it may not listen there, or another listens already.
+        KeyreelError: where the server does not start.
+    """
+    _check(place)
+    os.environ.update(place.env())
+    with _alone(place.home), _asked_to_stop() as stop:
+        supervisor = Supervisor(say)
+        try:
+            if not place.server:
+                supervisor.start(_server(place))
+            _wait_for_server(place, supervisor, stop)
+            _run(place, supervisor, stop, say)
+        finally:
+            say("stopping")
+            supervisor.stop()
+
+
+def _run(place: Place, supervisor: Supervisor, stop: threading.Event, say: Say) -> None:
+    """Start what needs the server, and look after all of it."""
+    from prefect.client.orchestration import get_client
+
+    from flows.up.revive import Reviver
+
+    for number, card in enumerate(cards() or ("",)):
+        supervisor.start(_resident(place, number, card))
+    if stop.is_set():
+        return
+    with get_client(sync_client=True) as client:
+        reviver = Reviver(client, place.home.state / "flow-runs.json")
+        for words in reviver.look():  # before a worker takes anything
+            say(words)
+        if not place.server:
+            deploy(place)
+            supervisor.start(_site(place))
+        supervisor.start(_worker(place))
+        say(f"Prefect {place.pages}")
+        if not place.server:
+            say(f"Gallery {place.site}")
+        mending = threading.Thread(target=_mend, args=(reviver, stop, say), daemon=True)
+        mending.start()
+        while not stop.wait(LOOK_SECONDS):
+            supervisor.look()
+        reviver.stop()
+
+
+def _mend(reviver: Reviver, stop: threading.Event, say: Say) -> None:
+    import httpx
+
+    while not stop.wait(REVIVE_SECONDS):
+        with suppress(httpx.HTTPError):  # the server is being started again
+            for words in reviver.look():
+                say(words)
+
+
+def deploy(place: Place) -> None:
+    """Register the deployments of prefect.yaml, whose forms offer what this home has.
+
+    Raises:
+        KeyreelError: with Prefect's last words.
+    """
+    pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
+    file = str(Path(flows.__file__).parent.parent / "prefect.yaml")
+    for words in (pool, ["deploy", "--all", "--prefect-file", file]):
+        done = subprocess.run(
+            [PREFECT, "--no-prompt", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(file).parent,
+        )
+        if done.returncode:
+            log = place.home.state / "deploy.log"
+            log.write_text(done.stdout + done.stderr, encoding="utf-8")
+            raise KeyreelError(f"the deployments were not registered; Prefect's words are in {log}")
+
+
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+
+
+def _server(place: Place) -> Part:
+    command = (sys.executable, "-m", "flows.server", str(place.port), place.host)
+    return Part("server", command, place.home.state / "logs" / "server.log")
+
+
+def _resident(place: Place, number: int, card: str) -> Part:
+    name = f"gpu-{number}"
+    where = (str(resident.folder(place.home)), name, resident.ENTRY, str(place.home.root))
+    env = {"CUDA_VISIBLE_DEVICES": card} if card else {}
+    log = place.home.state / "logs" / f"{name}.log"
+    return Part(name, (sys.executable, "-m", "gpu.service", *where), log, env)
+
+
+def _worker(place: Place) -> Part:
+    command = (sys.executable, "-m", "flows.up.part", "worker", socket.gethostname())
+    return Part("worker", command, place.home.state / "logs" / "worker.log")
+
+
+def _site(place: Place) -> Part:
+    where = (str(place.home.root), str(place.site_port), place.host)
+    command = (sys.executable, "-m", "flows.up.part", "site", *where)
+    return Part("gallery", command, place.home.state / "logs" / "gallery.log")
+
+
+def _check(place: Place) -> None:
+    """Refuse to listen where anybody could run code, or where another listens.
+
+    Raises:
+        BadInput: with what to do.
+    """
+    if place.host != LOOPBACK and not place.auth and not place.server:
+        raise BadInput(
+            f"--host {place.host}: whoever reaches Prefect's API runs code on this machine: set "
+            "PREFECT_SERVER_API_AUTH_STRING to user:password first"
+        )
+    for port in () if place.server else (place.port, place.site_port):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((place.host, port))
+            except OSError as error:
+                words = f"{place.host}:{port}: {error.strerror}"
+                raise BadInput(f"{words}; give another --port or --site-port") from None
+
+
+def _reached(host: str) -> str:
+    """Return the host under which this machine reaches what listens on `host`."""
+    return LOOPBACK if host in ("0.0.0.0", "::") else host
+
+
+def _wait_for_server(place: Place, supervisor: Supervisor, stop: threading.Event) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not stop.is_set() and not healthy(place.api):
+        if time.monotonic() > deadline:
+            raise KeyreelError(
+                f"{place.api} does not answer; look into {place.home.state / 'logs'}"
+            )
+        supervisor.look()
+        stop.wait(LOOK_SECONDS)
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Keep a second `keyreel up` off this home.
+
+    Raises:
+        BadInput: where one runs.
+    """
+    home.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (home.state / "up.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"{home.root}: `keyreel up` runs here already") from None
+        yield
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Yield what Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
