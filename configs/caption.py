@@ -22,8 +22,9 @@ class Wording(Declaration):
     """Without `#`; spaces, apostrophes and hyphens are left out, and tags that come out empty."""
     alt: Words | None = None
     """What is to be seen, for those who cannot see it; left out: the product's name."""
-    language: Literal["prompt", "zh", "en"] | None = None
-    """`prompt`, or left out: as `prompt.language`."""
+    language: Literal["prompt", "zh", "en", "both"] | None = None
+    """`prompt`, or left out: as `prompt.language`; `both`: text and hashtags in that one, then in
+    the other, and the title in that one."""
 
 
 class Caption(Wording):
@@ -31,9 +32,15 @@ class Caption(Wording):
 
     platforms: dict[Slug, Wording] = {}
     """In place of the above for one delivery, `{x: {text: …}}`; what it leaves out stays."""
+    expander: Literal["template", "endpoint", "local"] = "template"
+    """Who writes: `endpoint` and `local` are language models, as for `expand.expander`. They write
+    the template's words anew for each platform, within its limits and the law's words."""
+    fallback: Literal["none", "template"] = "none"
+    """Where a language model writes nothing usable: `none` stops the plan; `template` publishes the
+    template's words."""
 
-    def on(self, delivery: str, language: Language) -> tuple[Wording, Language]:
-        """Return what is said on one delivery, and its language.
+    def on(self, delivery: str, language: Language) -> tuple[Wording, tuple[Language, ...]]:
+        """Return what is said on one delivery, and its languages.
 
         Args:
             delivery: its id.
@@ -45,8 +52,12 @@ class Caption(Wording):
             for name in Wording.model_fields
         }
         wording = Wording.model_construct(**given)
-        asked = wording.language or "prompt"
-        return wording, language if asked == "prompt" else asked
+        match wording.language:
+            case "zh" | "en" as own_language:
+                return wording, (own_language,)
+            case "both":
+                return wording, ("zh", "en") if language == "zh" else ("en", "zh")
+        return wording, (language,)
 
 
 class Length(Declaration):

@@ -18,7 +18,7 @@ from icalendar import Calendar, Event
 from catalogs.record import Asset
 from configs.base import Json, Language, Words
 from configs.campaign import Campaign
-from tasks.caption import CaptionFile
+from tasks.said import CaptionFile
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
 """Beginnings that a spreadsheet reads as an order (OWASP, "CSV injection"), full-width ones too."""

@@ -266,6 +266,7 @@ class _Walk:
             logo=self.loom.facts.logo,
             loras=self.loom.facts.loras,
             attached=self.loom.facts.attached,
+            expansions=self.loom.facts.expansions,
             names=self.names,
         )
 

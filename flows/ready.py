@@ -20,7 +20,7 @@ from configs.campaign import Campaign
 from configs.errors import BadFile, BadInput
 from configs.library import Library
 from flows.manifest import Item
-from tasks.caption import CaptionFile
+from tasks.said import CaptionFile
 from tasks.stages import STAGES
 
 LONGEST = 200

@@ -32,6 +32,7 @@ from configs.tokens import Counter, counter
 from configs.vocabulary import Vocabulary, load_vocabulary
 from configs.wording import unknown
 from flows.attachments import find_attachments
+from flows.captions import caption_wishes
 from flows.facts import Facts, Picture, Resolved
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
 from flows.loras import find_loras
@@ -140,13 +141,15 @@ def _facts(
 
 
 def _expanded(resolved: Resolved, home: Home) -> Resolved:
-    """Ask language models for the prompts of the shots that want them."""
+    """Ask language models for the prompts and captions of the shots that want them."""
     settings = {id(each): each for each in map(resolved.settings, resolved.shots)}
-    if all(each.expand.expander == "template" for each in settings.values()):
+    wishes = [*caption_wishes(resolved)]
+    if any(each.expand.expander != "template" for each in settings.values()):
+        wishes += [wish for made in write_prompts(resolved).values() for wish in made.wishes]
+    if not wishes:
         return resolved
     from tasks.expanders import fulfil  # HTTP and threads, for those who use them
 
-    wishes = [wish for made in write_prompts(resolved).values() for wish in made.wishes]
     expansions = fulfil(wishes, cache=home.cache, models=home.root / "models")
     return replace(resolved, facts=replace(resolved.facts, expansions=expansions))
 

@@ -65,7 +65,7 @@ class Endpoint:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not model:
             raise BadInput(
-                "`expand.expander: endpoint` needs KEYREEL_LLM_URL, e.g. http://localhost:8000/v1, "
+                "`expander: endpoint` needs KEYREEL_LLM_URL, e.g. http://localhost:8000/v1, "
                 "and KEYREEL_LLM_MODEL in the environment"
             )
         if parts.username or parts.password:

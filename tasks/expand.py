@@ -16,7 +16,7 @@ from functools import partial, reduce
 from typing import Literal
 
 from catalogs.node import canonical
-from configs.base import Json, Language
+from configs.base import Json
 from configs.campaign import AxisValue, Campaign, Product, Prompt
 from configs.festivals import Day
 from configs.model import Model

@@ -1,4 +1,4 @@
-"""Language models write prompts out more fully, or the template's own words stand.
+"""Language models write prompts and captions out more fully, or say why they did not.
 
 Run while a campaign is resolved; a plan sees only what came of it. An answer is checked for what
 may not change, and kept, so that the same plan is made again without asking.
@@ -6,7 +6,6 @@ may not change, and kept, so that the same plan is made again without asking.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import re
@@ -18,29 +17,13 @@ from tempfile import NamedTemporaryFile
 from catalogs.node import canonical
 from configs.base import Declaration, Language, Words
 from configs.errors import BadInput
-from configs.fill import load
 from tasks.endpoint import Endpoint, Message, NoAnswer
-from tasks.expand import Wish
+from tasks.wish import Wish, guides
 
 _WORKERS = 4
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_QUOTED = re.compile(r'"[^"]*"')
-_HANZI = re.compile(r"[\u4e00-\u9fff]")
-_TAGS = re.compile(r"\b(masterpiece|best quality|[48]k|uhd|hdr)\b|杰作|超高清", re.IGNORECASE)
-_LENGTHS = {"picture": (60, 320), "motion": (15, 160)}
-"""Least and most of an answer: hanzi and signs in Chinese, words in English."""
-
 Ask = Callable[[Sequence[Message], int], str]
 """`ask(messages, seed)` returns an answer or raises NoAnswer."""
-
-
-class Guides(Declaration):
-    """The file guides.yaml."""
-
-    version: int
-    picture: Words
-    motion: Words
-    retry: Words
 
 
 class Kept(Declaration):
@@ -49,12 +32,6 @@ class Kept(Declaration):
     model: str
     text: str = ""
     why: str = ""
-
-
-@functools.lru_cache(maxsize=1)
-def guides() -> Guides:
-    """Return what language models are told."""
-    return load(Path(__file__).parents[1] / "configs" / "guides.yaml", Guides)[0]
 
 
 def fulfil(
@@ -66,7 +43,7 @@ def fulfil(
     max_tokens: int = 700,
     on_done: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, str]:
-    """Return what language models made of `wishes`, as `expand_shot` takes it.
+    """Return what language models made of `wishes`, by its key.
 
     Args:
         wishes: Of all shots.
@@ -143,7 +120,7 @@ def _local(
     name = environment.get("KEYREEL_LLM_MODEL", "")
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise BadInput(
-            "`expand.expander: local` needs KEYREEL_LLM_MODEL in the environment: the name of a "
+            "`expander: local` needs KEYREEL_LLM_MODEL in the environment: the name of a "
             f"folder in {models}"
         )
     with Writer(models / name) as writer:
@@ -177,15 +154,15 @@ def _written(wish: Wish, ask: Ask, model: str, cache: Path) -> Kept:
 def _attempt(wish: Wish, ask: Ask, model: str) -> Kept:
     """Ask, and once more with what was wrong with the first answer."""
     told = guides()
-    guide = told.picture if wish.port == "picture" else told.motion
+    guide: Words = getattr(told, wish.port)
     messages: list[Message] = [
         {"role": "system", "content": guide.say(wish.language)},
         {"role": "user", "content": wish.text},
     ]
     for turn in range(2):
         raw = ask(messages, wish.seed + turn)
-        text = tidied(raw, wish.language)
-        why = fault(wish, text)
+        text = tidied(raw, wish.language, lines=wish.port == "caption")
+        why = wish.fault(text)
         if not why:
             return Kept(model=model, text=text)
         messages += [
@@ -195,32 +172,13 @@ def _attempt(wish: Wish, ask: Ask, model: str) -> Kept:
     return Kept(model=model, why=f"{model}: {why}")
 
 
-def tidied(answer: str, language: Language) -> str:
-    """Return an answer as one paragraph, without the model's thoughts and a fence around it."""
+def tidied(answer: str, language: Language, *, lines: bool = False) -> str:
+    """Return an answer without the model's thoughts and a fence around it.
+
+    Args:
+        answer: the model's.
+        language: in which lines are joined.
+        lines: whether they stay apart; else it becomes one paragraph.
+    """
     text = _THOUGHT.sub("", answer).strip().removeprefix("```").removesuffix("```").strip()
-    return re.sub(r"\s*\n\s*", "" if language == "zh" else " ", text)
-
-
-def fault(wish: Wish, text: str) -> str:
-    """Return what makes an answer unusable, in English; nothing where it is usable."""
-    lost = [word for word in wish.keep if word not in text]
-    if lost:
-        return f"it lacks {', '.join(lost)}"
-    added = [quoted for quoted in _QUOTED.findall(text) if quoted not in wish.keep]
-    if added:
-        return f"it adds lettering: {added[0][:40]}"
-    tag = _TAGS.search(text)
-    if tag and tag[0] not in wish.text:
-        return f"it holds the tag {tag[0]}"
-    if not text.isprintable():
-        return "it holds control characters"
-    plain = functools.reduce(lambda rest, word: rest.replace(word, ""), wish.keep, text)
-    hanzi = len(_HANZI.findall(plain))
-    if hanzi * 3 < len(plain) if wish.language == "zh" else hanzi:
-        return f"it is not in {'Chinese' if wish.language == 'zh' else 'English'}"
-    least, most = _LENGTHS[wish.port]
-    length = len(text) if wish.language == "zh" else len(text.split())
-    if not least <= length <= most:
-        unit = "characters" if wish.language == "zh" else "words"
-        return f"it has {length} {unit}, not {least} to {most}"
-    return ""
+    return text if lines else re.sub(r"\s*\n\s*", "" if language == "zh" else " ", text)

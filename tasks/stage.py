@@ -82,6 +82,8 @@ class Cell:
     """Hashed adapters by their path in `models/loras/`."""
     attached: Mapping[str, Attachment] = field(default_factory=dict)
     """The files that settings name, by the path they give."""
+    expansions: Mapping[str, str] = field(default_factory=dict)
+    """What language models wrote, by the key of what they were asked (`tasks.wish`)."""
     names: Callable[[Language], Mapping[str, object]] = lambda _: {}
     """What templates see of the shot (`tasks.views.view`), in a language."""
 

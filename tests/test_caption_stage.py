@@ -16,7 +16,7 @@ from configs.home import Home
 from configs.library import Library
 from flows.book import parameters
 from tasks import caption
-from tasks.caption import CaptionFile
+from tasks.said import CaptionFile
 from tasks.views import view
 from tests.export_data import Desk, make_cell
 from tests.plan_data import Desk as PlanDesk

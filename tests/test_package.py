@@ -23,7 +23,7 @@ from configs.home import Home
 from flows import command
 from flows.package import package
 from flows.ready import safe
-from tasks.caption import CaptionFile
+from tasks.said import CaptionFile
 from tasks.stage import Draft
 from tests.gallery_data import Week
 
