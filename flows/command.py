@@ -16,6 +16,7 @@ from configs.home import Home
 from flows.approve_command import approve
 from flows.models_command import models_app
 from flows.provenance_command import keys_app, verify
+from flows.up_command import up
 
 app = typer.Typer(
     help="A campaign file becomes a week of on-brand pictures and clips.",
@@ -29,6 +30,7 @@ app.add_typer(catalog_app, name="catalog")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 app.command()(verify)
+app.command()(up)
 app.command()(approve)
 
 Name = Annotated[str, typer.Argument(help="A file in the home's campaigns/, without its .yaml.")]
