@@ -55,6 +55,12 @@ class Keyframe:
     """The words after `keyreel` that go on with its run."""
 
     @property
+    def prompt(self) -> str:
+        """The words that it was drawn from."""
+        texts = self.told.get("texts")
+        return str(texts.get("picture", "")) if isinstance(texts, dict) else ""
+
+    @property
     def name(self) -> str:
         """What a person calls it: `rouge-01/2026-03-02:portrait`."""
         return f"{self.shot}:{self.shape}"
@@ -69,7 +75,14 @@ def verdicts(home: Home) -> dict[str, Review]:
     return reviews.latest(Store(home.store))
 
 
-def judge(home: Home, key: str, verdict: Verdict, note: str = "", by: str = "") -> Review:
+def judge(
+    home: Home,
+    key: str,
+    verdict: Verdict,
+    note: str = "",
+    by: str = "",
+    at: dt.datetime | None = None,
+) -> Review:
     """Keep a verdict on a keyframe: on the disk when this returns; the last one counts.
 
     Args:
@@ -78,6 +91,7 @@ def judge(home: Home, key: str, verdict: Verdict, note: str = "", by: str = "") 
         verdict: `approved`, `rejected` (with a note), or `reseeded`: drawn again with another seed.
         note: at most 400 characters.
         by: who judges, at most 64 characters.
+        at: aware; left out: now. The same verdict of the same moment is kept once.
 
     Raises:
         BadInput: where no finished keyframe has this key, or note or name are not as above.
@@ -91,7 +105,9 @@ def judge(home: Home, key: str, verdict: Verdict, note: str = "", by: str = "") 
         or not _is_keyframe(record := store.record(key))
     ):
         raise BadInput(f"{key[:64]!r}: no finished keyframe has this key")
-    return reviews.judge(store, record, PORT, Judged(verdict, note, by), dt.datetime.now(dt.UTC))
+    return reviews.judge(
+        store, record, PORT, Judged(verdict, note, by), at or dt.datetime.now(dt.UTC)
+    )
 
 
 def keyframes(home: Home, campaign: str = "") -> list[Keyframe]:

@@ -26,6 +26,8 @@ from catalogs.record import Record
 from configs.errors import Interrupted, KeyreelError, Passing
 from configs.home import Home
 from flows import artifacts
+from flows.approval import settled
+from flows.approval_form import began, take_answers, wait_for_verdicts
 from flows.book import Book
 from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
@@ -71,13 +73,16 @@ def campaign(
         The run's id.
     """
     place = Home.find(Path(home) if home else None)
-    draw = str(flow_run.get_id())
+    take_answers(place)
+    start, draw = settled(place, campaign, start, began(), str(flow_run.get_id()))
     prepared, damaged = prepare_whole(
         place, campaign, start=start, profile=profile, seed=seed, draw=draw
     )
     for said in damaged:
         get_run_logger().warning("made again: %s", said)
-    return carry_out(place, prepared)
+    ended = carry_out(place, prepared)
+    wait_for_verdicts(place, prepared.plan.campaign.name)
+    return ended
 
 
 def carry_out(home: Home, prepared: Prepared) -> State[str] | str:

@@ -1,0 +1,136 @@
+"""Approval in Prefect: the flow run is suspended with a form, and goes on when it is answered.
+
+Suspended, it holds no process, no memory and no worker's slot, and outlives restarts of them all.
+Started again it plans anew: content keys find what is made, verdicts what may be made of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from prefect import get_client, get_run_logger
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRunInput
+from prefect.context import FlowRunContext
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import deployment, flow_run
+from pydantic import Field, create_model
+
+from catalogs.record import Verdict
+from catalogs.reviews import LONGEST_NAME, LONGEST_NOTE
+from configs.errors import BadInput
+from configs.home import Home
+from flows.approval import Keyframe, awaiting, judge
+
+ANSWERS: dict[str, Verdict] = {
+    "accept": "approved",
+    "reject": "rejected",
+    "another seed": "reseeded",
+}
+PREFIX, SUFFIX = "suspended-", "-response"
+"""Of the names under which Prefect keeps what was filled in."""
+FIELD = "keyframe_"
+PATIENCE = 30 * 24 * 3600
+"""Seconds after which Prefect lets a run fail that nobody answered; its keyframes are kept."""
+
+
+def began() -> dt.datetime:
+    """Return when this flow run first began: resumed, it still makes the same days."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return (run and run.start_time) or dt.datetime.now(dt.UTC)
+
+
+def wait_for_verdicts(home: Home, campaign: str) -> None:
+    """Suspend this flow run while keyframes of the campaign wait for a verdict.
+
+    A run that no deployment started ends instead: `keyreel run` says how to go on.
+    """
+    found = awaiting(home, campaign)
+    if not found or deployment.get_id() is None:
+        return
+    get_run_logger().warning(
+        "%s keyframes wait for approval: press Resume, or judge them in the gallery site",
+        len(found),
+    )
+    suspend_flow_run(wait_for_input=form(found), timeout=PATIENCE, key=str(len(list(_answers()))))
+
+
+def form(found: Sequence[Keyframe]) -> type[RunInput]:
+    """Return the form that Prefect draws: a choice for each keyframe, a note and a name."""
+    choice = Literal["not yet", "accept", "reject", "another seed"]
+    fields: dict[str, Any] = {
+        FIELD + one.key: (choice, Field("not yet", title=one.name, description=_seen(one)))
+        for one in found
+    }
+    fields["note"] = (
+        str,
+        Field("", max_length=LONGEST_NOTE, description="Why, for those you reject."),
+    )
+    fields["reviewer"] = (str, Field("", max_length=LONGEST_NAME, description="Your name."))
+    made = create_model("Verdicts", __base__=RunInput, **fields)
+    return made.with_initial_data(
+        description=f"**{len(found)} keyframes of {found[0].campaign}** are drawn. Clips and files "
+        "are made of those you accept; another seed draws the same words anew."
+    )
+
+
+def _seen(one: Keyframe) -> str:
+    return f"{one.prompt} · {one.path}"
+
+
+def take_answers(home: Home) -> None:
+    """Keep the verdicts that were filled into this flow run's forms.
+
+    Each is dated by when it was given, so that taking it twice keeps one.
+    """
+    for answer in _answers():
+        given = answer.decoded_value
+        note, by = str(given.get("note", "")), str(given.get("reviewer", ""))
+        for name, said in given.items():
+            if name.startswith(FIELD) and said in ANSWERS:
+                _take(home, name.removeprefix(FIELD), ANSWERS[said], note, by, answer.created)
+
+
+def _take(
+    home: Home, key: str, verdict: Verdict, note: str, by: str, at: dt.datetime | None
+) -> None:
+    if verdict == "rejected" and not note.strip():
+        note = "no reason given in Prefect's form"
+    try:
+        judge(home, key, verdict, note, by, at=at)
+    except BadInput as error:
+        get_run_logger().warning("a verdict was not taken: %s", error)
+
+
+def _answers() -> Iterator[FlowRunInput]:
+    """Yield what was filled into the forms of this flow run, oldest first."""
+    if deployment.get_id() is None:
+        return
+    with get_client(sync_client=True) as client:
+        found = client.filter_flow_run_input(
+            UUID(str(flow_run.get_id())), key_prefix=PREFIX, limit=200, exclude_keys=set()
+        )
+    yield from (one for one in found if one.key.endswith(SUFFIX))
+
+
+def resume(home: Home, campaign: str) -> int:
+    """Let the suspended flow runs of a campaign go on, once all its keyframes are judged.
+
+    Returns:
+        How many; 0 while anything waits.
+    """
+    if awaiting(home, campaign):
+        return 0
+    suspended = FlowRunFilter.model_validate({"state": {"name": {"any_": ["Suspended"]}}})
+    ours = FlowFilter.model_validate({"name": {"any_": ["campaign"]}})
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_filter=ours, flow_run_filter=suspended, limit=200)
+        waiting = [run for run in runs if run.parameters.get("campaign") == campaign]
+        for run in waiting:
+            client.resume_flow_run(run.id, run_input={})
+    return len(waiting)
