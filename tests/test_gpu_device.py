@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from configs.errors import BadInput
 from configs.model import Profile
+from gpu import device
 from gpu.device import Device, detect, dtype_for, pick_profile, pixels, read_cpu
 
 CPUINFO = """\
@@ -109,3 +111,18 @@ def test_the_key_holds_what_changes_pixels():
         "attention": "native",
         "device": "cpu",
     }
+
+
+def test_blocks_of_a_cards_memory_grow_unless_the_user_said_otherwise(monkeypatch):
+    """By torch's variable of today, or by that of old."""
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    device._choose_allocator()
+    assert os.environ["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "max_split_size_mb:64")
+    device._choose_allocator()
+    assert os.environ["PYTORCH_ALLOC_CONF"] == "max_split_size_mb:64"
+    monkeypatch.delenv("PYTORCH_ALLOC_CONF")
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
+    device._choose_allocator()
+    assert "PYTORCH_ALLOC_CONF" not in os.environ
