@@ -121,9 +121,10 @@ def fill(
         packed: what those weights stay in that a file of fp8 or int8 leaves so.
     """
     chance = torch.Generator("cpu").manual_seed(0)
-    block = (torch.randn(BLOCK, generator=chance) * SPREAD).to(place)
-    blocks = {kind: block.to(kind) for kind in (dtype, torch.float32, torch.float8_e4m3fn)}
-    blocks[torch.int8] = (block / LEVEL).round().clamp(-128, 127).to(torch.int8)
+    block = torch.randn(BLOCK, generator=chance) * SPREAD  # a card would round levels otherwise
+    levels = (block / LEVEL).round().clamp(-128, 127).to(torch.int8)
+    kinds = (dtype, torch.float32, torch.float8_e4m3fn)
+    blocks = {one.dtype: one.to(place) for one in (levels, *(block.to(kind) for kind in kinds))}
     stay = {"proj_l", *(getattr(module, "_keep_in_fp32_modules", None) or ())}
     if type(module).__module__.startswith("transformers"):
         stay = set()  # transformers' list is for float16 alone
