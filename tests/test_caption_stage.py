@@ -97,6 +97,18 @@ class TestWords:
         assert file.text == "matte lipstick｜Spring edition\nOut on 2026-03-02"
         assert file.language == "en"
 
+    def test_both_languages_stand_one_after_the_other(self, cell):
+        """Text and hashtags in the prompt's language, then in the other; the title in the first."""
+        said = {**SAID, "text": {"zh": "{{ day.name }}见", "en": "Out on {{ day.name }}"}}
+        file = written(cell("xiaohongshu", **said, language="both"))
+        assert file.title == "哑光口红｜春日限定"
+        assert file.text == "周一见\n\nOut on Monday\n\n#哑光口红 #春日限定 #mattelipstick"
+        assert (file.language, file.alt) == ("zh", "哑光口红")
+        with pytest.raises(BadPlan, match=r"caption\.text: .*toplist"):
+            written(
+                cell("xiaohongshu", text={"zh": "上新", "en": "{{ toplist }}"}, language="both")
+            )
+
     def test_templates_see_the_delivery(self, cell):
         """One text may branch by platform."""
         text = "{% if delivery.id == 'weibo' %}微博见{% else %}{{ delivery.name }}见{% endif %}"
