@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,8 @@ from flows.shots import first_day
 GATE = "keyframe"
 """The kind of stage whose pictures are judged."""
 PORT = "image"
+MOST_RUNS = 8
+"""Of one campaign, looked at: weeks that nobody judged for so long are history."""
 KEY = re.compile("[0-9a-f]{64}")
 """Keys become file names: those from a page are hostile until checked."""
 
@@ -51,6 +54,8 @@ class Keyframe:
     """The last verdict on it, if there is one."""
     waits: bool
     """Whether the campaign goes on only when it is judged."""
+    file: str
+    """The campaign's file, without its `.yaml`."""
     again: str
     """The words after `keyreel` that go on with its run."""
 
@@ -111,7 +116,9 @@ def judge(
 
 
 def keyframes(home: Home, campaign: str = "") -> list[Keyframe]:
-    """Return the finished keyframes of each campaign's latest run, with their verdicts.
+    """Return the finished keyframes of each campaign's latest runs, with their verdicts.
+
+    Of each first day the newest run counts.
 
     Args:
         home: the workspace.
@@ -124,14 +131,6 @@ def keyframes(home: Home, campaign: str = "") -> list[Keyframe]:
 def awaiting(home: Home, campaign: str = "") -> list[Keyframe]:
     """Return the keyframes that wait for a verdict, as `keyframes` does."""
     return [one for one in keyframes(home, campaign) if one.waits]
-
-
-def _again(run: Run) -> str:
-    """Return what makes the same days with the same seed and profile, whatever the file says."""
-    told = run.parameters
-    file = str(told.get("file", run.campaign)).removesuffix(".yaml")
-    options = [f"--{name} {told[name]}" for name in ("start", "seed", "profile") if name in told]
-    return " ".join(["run", file, *options])
 
 
 def settled(
@@ -158,18 +157,24 @@ def settled(
 
 
 def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:
-    """Yield each campaign's newest run, without reading the others: their ids tell whose."""
-    ids = sorted(path.parent.name for path in home.runs.glob(f"*/{NAME}"))
-    newest = {"-".join(name.split("-")[2:-1]): name for name in ids}
-    for whose, name in newest.items():
-        if campaign in ("", whose):
+    """Yield the newest run of each first day of each campaign; ids tell whose they are."""
+    ids = sorted((path.parent.name for path in home.runs.glob(f"*/{NAME}")), reverse=True)
+    whose = [(name, "-".join(name.split("-")[2:-1])) for name in ids]
+    for each in dict.fromkeys(its for _, its in whose if campaign in ("", its)):
+        days: set[object] = set()
+        for name in islice((name for name, its in whose if its == each), MOST_RUNS):
             with suppress(BadFile):  # a damaged one is another page's news
-                yield read_run(home.runs, name)
+                run = read_run(home.runs, name)
+                if run.parameters.get("start") not in days:
+                    days.add(run.parameters.get("start"))
+                    yield run
 
 
 def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyframe]:
-    again = _again(run)
-    asked = run.parameters.get("approve") == "keyframes"
+    told = run.parameters
+    file = str(told.get("file", run.campaign)).removesuffix(".yaml")
+    options = [f"--{name} {told[name]}" for name in ("start", "seed", "profile") if name in told]
+    asked = told.get("approve") == "keyframes"
     kinds: dict[str, bool] = {}  # by stage: reading each node's record would take 0.2 ms
     for entry in {entry.key: entry for entry in run.entries}.values():
         place = entry.place
@@ -189,7 +194,8 @@ def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyf
                 told=run.shots.get(place.shot, {}),
                 review=review,
                 waits=asked and review is None,
-                again=again,
+                file=file,
+                again=" ".join(["run", file, *options]),
             )
 
 

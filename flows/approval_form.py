@@ -6,14 +6,19 @@ Started again it plans anew: content keys find what is made, verdicts what may b
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import html
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
+from PIL import Image
 from prefect import get_client, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
-from prefect.client.schemas.objects import FlowRunInput
+from prefect.client.schemas.objects import FlowRun, FlowRunInput
 from prefect.context import FlowRunContext
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
@@ -34,6 +39,8 @@ ANSWERS: dict[str, Verdict] = {
 PREFIX, SUFFIX = "suspended-", "-response"
 """Of the names under which Prefect keeps what was filled in."""
 FIELD = "keyframe_"
+SEEN = (440, 320)
+"""Pixels of a picture in the form, at most: its box is 440 wide. About 12 kB each."""
 PATIENCE = 30 * 24 * 3600
 """Seconds after which Prefect lets a run fail that nobody answered; its keyframes are kept."""
 
@@ -80,7 +87,16 @@ def form(found: Sequence[Keyframe]) -> type[RunInput]:
 
 
 def _seen(one: Keyframe) -> str:
-    return f"{one.prompt} · {one.path}"
+    """Return the words and the picture itself, as the markdown that the form draws."""
+    with Image.open(one.path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail(SEEN)
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return (
+        f"{html.escape(one.prompt)}\n\n"
+        f"![{one.name}](data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()})"
+    )
 
 
 def take_answers(home: Home) -> None:
@@ -118,19 +134,27 @@ def _answers() -> Iterator[FlowRunInput]:
     yield from (one for one in found if one.key.endswith(SUFFIX))
 
 
-def resume(home: Home, campaign: str) -> int:
-    """Let the suspended flow runs of a campaign go on, once all its keyframes are judged.
+def resume(client: SyncPrefectClient, home: Home) -> list[str]:
+    """Let suspended flow runs go on whose keyframes are all judged, wherever that was done.
+
+    Args:
+        client: to the Prefect server.
+        home: whose campaigns; other homes' are left alone.
 
     Returns:
-        How many; 0 while anything waits.
+        A sentence for each.
     """
-    if awaiting(home, campaign):
-        return 0
     suspended = FlowRunFilter.model_validate({"state": {"name": {"any_": ["Suspended"]}}})
     ours = FlowFilter.model_validate({"name": {"any_": ["campaign"]}})
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_filter=ours, flow_run_filter=suspended, limit=200)
-        waiting = [run for run in runs if run.parameters.get("campaign") == campaign]
-        for run in waiting:
-            client.resume_flow_run(run.id, run_input={})
-    return len(waiting)
+    runs = client.read_flow_runs(flow_filter=ours, flow_run_filter=suspended, limit=200)
+    waiting = {one.file for one in awaiting(home)} if runs else set()
+    judged = [
+        run for run in runs if _is_of(run, home) and run.parameters["campaign"] not in waiting
+    ]
+    for run in judged:
+        client.resume_flow_run(run.id, run_input={})
+    return [f"{run.name}: its keyframes are judged; it goes on" for run in judged]
+
+
+def _is_of(run: FlowRun, home: Home) -> bool:
+    return run.parameters.get("home") in (None, str(home.root))
