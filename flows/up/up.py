@@ -120,26 +120,28 @@ def _run(place: Place, supervisor: Supervisor, stop: threading.Event, say: Say) 
         reviver = Reviver(client, place.home.state / "flow-runs.json")
         for words in reviver.look():  # before a worker takes anything
             say(words)
-        if not place.server:
-            deploy(place)
-            supervisor.start(_site(place))
         supervisor.start(_worker(place))
+        if not place.server:
+            supervisor.start(_site(place))
+            deploy(place)
         say(f"Prefect {place.pages}")
         if not place.server:
             say(f"Gallery {place.site}")
-        mending = threading.Thread(target=_mend, args=(reviver, stop, say), daemon=True)
+        mending = threading.Thread(target=_mend, args=(reviver, place.home, stop, say), daemon=True)
         mending.start()
         while not stop.wait(LOOK_SECONDS):
             supervisor.look()
         reviver.stop()
 
 
-def _mend(reviver: Reviver, stop: threading.Event, say: Say) -> None:
+def _mend(reviver: Reviver, home: Home, stop: threading.Event, say: Say) -> None:
     import httpx
+
+    from flows.approval_form import resume
 
     while not stop.wait(REVIVE_SECONDS):
         with suppress(httpx.HTTPError):  # the server is being started again
-            for words in reviver.look():
+            for words in (*reviver.look(), *resume(reviver.client, home)):
                 say(words)
 
 
