@@ -8,6 +8,20 @@ Floor, for M tokens and a layer of N x K: 2·M·N·K operations at the card's in
 3·M·K + N·K + 2·M·N bytes (activations read as bfloat16, their levels written, the product). A layer
 of TurboWan2.1-1.3B at 480x832x81 (M 32,760, N = K = 1,536): 0.155 TOP, 0.08 ms at an H100's 1,979
 TOP/s; 0.25 GB, 0.08 ms at 3.35 TB/s.
+
+What 8 bits save on an H100 is memory. M 32,760, milliseconds, torch 2.11 with Triton 3.6:
+
+    layer K -> N       bfloat16    here, of it cutting    cuBLAS's int8 product, no scales
+    1536 -> 1536         0.21          0.31   0.09                    0.23
+    1536 -> 8960         1.21          1.46   0.10                    1.33
+    8960 -> 1536         1.12          1.41   0.32                    1.05
+    5120 -> 5120         2.18          2.28   0.19                    2.02
+    5120 -> 13824        6.87          6.16   0.19                    5.21
+    13824 -> 5120        6.26          6.07   0.49                    5.04
+
+So the product alone is as fast as cuBLAS's, and cutting moves no more bytes than it must: the 1.3B
+model's layers are slower than bfloat16, the 14B's even. Tiles of 256 x 128 took 7 % off the widest;
+four stages 2 %, but no other card's shared memory; TMA, 4 warps and narrower tiles were slower.
 """
 
 from __future__ import annotations
