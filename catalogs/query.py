@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -26,7 +26,7 @@ FENCED = OFFLINE | {
 ASKING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
-def ask(published: Path, sql: str, parameters: Sequence[Json] = ()) -> Answer:
+def ask(published: Path, sql: str, parameters: Sequence[Json] | Mapping[str, Json] = ()) -> Answer:
     """Return the columns and rows that `sql` asks for.
 
     Raises:

@@ -16,6 +16,7 @@ from configs.home import Home
 from flows.approve_command import approve
 from flows.models_command import models_app
 from flows.provenance_command import keys_app, verify
+from flows.site.command import serve, token_app, webhook_app
 from flows.up_command import up
 
 app = typer.Typer(
@@ -29,7 +30,10 @@ catalog_app = typer.Typer(help="Look after the catalog.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
+app.add_typer(token_app, name="token")
+app.add_typer(webhook_app, name="webhook")
 app.command()(verify)
+app.command()(serve)
 app.command()(up)
 app.command()(approve)
 

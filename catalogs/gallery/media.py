@@ -6,6 +6,7 @@ Knows nothing of shots or campaigns: it is given pictures and clips named by the
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,15 +39,21 @@ def write_posters(stills: Iterable[Still], cache: Path, folder: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
 
     def put(still: Still) -> None:
-        kept, shown = cache / still.poster, folder / still.poster
-        if kept.exists():
-            link(kept, shown, folder)
-        else:
-            _draw_poster(still.path, shown)
-            link(shown, kept, kept.parent)  # once it is whole
+        link(kept_poster(still, cache), folder / still.poster, folder)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the interpreter lock
         list(pool.map(put, wanted))
+
+
+def kept_poster(still: Still, cache: Path) -> Path:
+    """Return the poster of `still` in `cache`, where it is drawn if it is not there yet."""
+    kept = cache / still.poster
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(prefix=".", dir=cache) as desk:
+            draft = Path(desk) / still.poster
+            _draw_poster(still.path, draft)
+            draft.replace(kept)  # once it is whole
+    return kept
 
 
 def _draw_poster(source: Path, target: Path) -> None:

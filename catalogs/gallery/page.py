@@ -69,7 +69,7 @@ def write_gallery(
         media.write_posters(shelf.stills, home.cache / "posters", folder / "media")
         for name, asset in shelf.previews.items():
             link(asset, folder / "media" / name, folder)
-        columns = _week(cards)
+        columns = week_of(cards)
         cells = [_cell(card, folder) for card in cards]
         write_sheet(cells, folder / "contact-sheet.jpg", columns=columns)
         draft = folder / "index.html.part"
@@ -81,7 +81,7 @@ def _cell(card: view.Card, folder: Path) -> Cell:
     return Cell(folder / card.poster if card.poster else None, card.name, words.day(card.day))
 
 
-def _week(cards: Sequence[view.Card]) -> int:
+def week_of(cards: Sequence[view.Card]) -> int:
     """Return the number of days where every product has the same ones, so that a row is a week."""
     days = len({card.day for card in cards})
     places = {(card.product, card.day) for card in cards}
@@ -94,7 +94,7 @@ def _render(run: Run, cards: Sequence[view.Card], columns: int) -> str:
     frames = [frame for card in cards for frame in card.frames]
     style = (HERE / "style.css").read_text("utf-8") + _rules(frames, columns)
     script = (HERE / "script.js").read_text("utf-8")
-    axes = _axes(cards)
+    axes = axes_of(cards)
     return (
         _environment()
         .get_template("gallery.html.j2")
@@ -139,7 +139,7 @@ def _took(run: Run) -> Words | None:
     return words.duration(took.total_seconds())
 
 
-def _axes(cards: Sequence[view.Card]) -> tuple[Axis, ...]:
+def axes_of(cards: Sequence[view.Card]) -> tuple[Axis, ...]:
     """Return the filters that have something to choose."""
     axes = (
         Axis("product", {card.product: card.name for card in cards}),
@@ -153,14 +153,16 @@ def _rules(frames: Sequence[view.Frame], columns: int) -> str:
     """Return the style rules that depend on the run: the page's policy refuses style attributes."""
     shapes = dict.fromkeys((frame.width, frame.height) for frame in frames)
     rules = [f".w{w}h{h} {{ --ratio: {w / h:.5f}; }}" for w, h in shapes]
-    rules += dict.fromkeys(_zone(frame) for frame in frames if any(frame.covered))
+    rules += dict.fromkeys(
+        zone_rule(frame.delivery, frame.covered) for frame in frames if any(frame.covered)
+    )
     return "\n".join([*rules, f".sheet {{ --columns: {columns}; }}", ""])
 
 
-def _zone(frame: view.Frame) -> str:
+def zone_rule(delivery: str, covered: tuple[float, float, float, float]) -> str:
     """Return the rule that places the zone of a frame that the platform's buttons leave free."""
-    inset = " ".join(f"{share:.3%}" for share in frame.covered)
-    return f'[data-delivery="{frame.delivery}"] .zone {{ inset: {inset}; }}'
+    inset = " ".join(f"{share:.3%}" for share in covered)
+    return f'[data-delivery="{delivery}"] .zone {{ inset: {inset}; }}'
 
 
 def _hash(text: str) -> str:

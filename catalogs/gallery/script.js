@@ -15,7 +15,8 @@ const write = (name, value) => {
 const show = () => {
   const view = read();
   const wanted = (data, axis) => !view.get(axis) || view.get(axis) === data[axis];
-  const language = view.get("language") || navigator.language.slice(0, 2);
+  const served = document.documentElement.dataset.language;  // a site knows what was chosen before
+  const language = view.get("language") || served || navigator.language.slice(0, 2);
   document.documentElement.lang = language === "zh" ? "zh" : "en";
   for (const frame of all(".frame")) frame.hidden = !wanted(frame.dataset, "delivery");
   for (const shot of all(".shot")) {

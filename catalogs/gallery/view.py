@@ -42,6 +42,8 @@ class Frame:
     """Empty where a clip came without a cover: it then shows its own first frame."""
     preview: str
     """Beside the page: moves with it."""
+    page: str
+    """Where its picture leads."""
     href: str
     """The delivery under its name for people."""
     filename: str
@@ -84,6 +86,16 @@ class Card:
     """Deliveries that were not made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page finds a delivery: `Frame` says what each is."""
+
+    filename: str
+    preview: str
+    page: str
+    href: str
+
+
 @dataclass(slots=True)
 class Shelf:
     """Where files come from and what people call them; gathers what the page needs beside it."""
@@ -118,6 +130,14 @@ class Shelf:
         """Keep a still whose poster is to be drawn; return the poster's address on the page."""
         self.stills.append(still)
         return f"media/{still.poster}"
+
+    def place(self, name: str, key: str, port: str) -> Place:
+        """Return where the page finds a delivery, which is kept to be put there as `name`."""
+        self.previews[name] = self.store.output(key, port)
+        address, named = f"media/{quote(name)}", self.files.get(key)
+        if named is None:
+            return Place(name, address, address, address)
+        return Place(named.name, address, address, quote(os.path.relpath(named, self.folder)))
 
 
 def read_cards(run: Run, shelf: Shelf) -> tuple[Card, ...]:
@@ -199,10 +219,9 @@ def _frame(entry: Entry, record: Record, port: str, asset: Asset, shelf: Shelf) 
     # 48 letters of up to 3 bytes, with the rest, stay below the 255 that a file name may have.
     readable = re.sub(r"[^\w.-]+", "-", entry.place.shot)[:48]
     preview = f"{readable}-{entry.place.delivery}-{asset.sha256[:8]}{asset.suffix}"
-    shelf.previews[preview] = shelf.store.output(entry.key, port)
+    place = shelf.place(preview, entry.key, port)
     covers = [port for port, other in record.outputs.items() if other.kind == "cover"]
     still = port if asset.kind == "image" else next(iter(covers), "")
-    named = shelf.files.get(entry.key)
     return Frame(
         delivery=entry.place.delivery,
         name=shelf.name(entry.place.delivery),
@@ -212,9 +231,10 @@ def _frame(entry: Entry, record: Record, port: str, asset: Asset, shelf: Shelf) 
         seconds=asset.seconds,
         bytes=asset.bytes,
         poster=shelf.poster(entry.key, still) if still else "",
-        preview=f"media/{quote(preview)}",
-        href=quote(os.path.relpath(named, shelf.folder) if named else f"media/{preview}"),
-        filename=named.name if named else preview,
+        preview=place.preview,
+        page=place.page,
+        href=place.href,
+        filename=place.filename,
         covered=shelf.covered(entry.place.delivery),
     )
 

@@ -1,0 +1,156 @@
+"""Jobs as processes of this machine, one at a time: `python -m flows.site.process HOME JOB`.
+
+A process holds a flock on its job as long as it lives, so that nobody takes a dead one's number for
+it. It writes its own end down, and needs no site for that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from catalogs.durable import locked
+from configs.errors import Interrupted, KeyreelError
+from configs.home import Home
+from flows.site.jobs import Job, Jobs, State, end, tell
+from flows.site.ledger import Ledger
+
+
+class Processes:
+    """The runner of a home where no Prefect server is.
+
+    Args:
+        home: whose jobs these are.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.folder = home, home.site / "jobs"
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, job: Job) -> str:
+        """Start a process that this one's end does not touch; it writes its number down itself.
+
+        Raises:
+            KeyreelError: where it ended before it could.
+        """
+        if (child := self.children.get(job.id)) is not None:
+            if child.poll() is not None:
+                raise KeyreelError(f"its process did not start; see {self._log(job)}")
+            return ""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.home.root / self._log(job)).open("ab") as said:
+            self.children[job.id] = subprocess.Popen(
+                [sys.executable, "-m", "flows.site.process", str(self.home.root), job.id],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        return ""
+
+    def look(self, job: Job) -> tuple[State, str]:
+        """Say whether the process still lives; one that ended well has said so itself."""
+        if (child := self.children.get(job.id)) is not None:
+            child.poll()  # a process that nobody waits for stays in the system's table
+        if held(self._place(job)):
+            return job.state, ""
+        return "failed", f"its process ended without a word; see {self._log(job)}"
+
+    def cancel(self, job: Job) -> None:
+        """Send SIGTERM, to a process that is surely the job's."""
+        if held(self._place(job)):
+            os.kill(int(job.handle), signal.SIGTERM)
+
+    def _place(self, job: Job) -> Path:
+        return self.folder / f"{job.id}.lock"
+
+    def _log(self, job: Job) -> Path:
+        return (self.folder / f"{job.id}.log").relative_to(self.home.root)
+
+
+def held(path: Path) -> bool:
+    """Say whether a process holds the flock on `path`."""
+    try:
+        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the flock on `path`, or end: another process does this job already."""
+    try:
+        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        sys.exit(0)
+
+
+def work(home: Home, name: str) -> None:
+    """Do one job, when it is its turn, and write down how it ended."""
+    ledger = Ledger(home)
+    folder = home.site / "jobs"
+    jobs = Jobs(home, ledger, Processes(home))
+    with alone(folder / f"{name}.lock"):
+        if jobs.get(name).state != "queued":
+            return  # it has ended, or its process died: work is not done twice without a word
+        tell(ledger, name, handle=str(os.getpid()))
+        with locked(folder / "turn", fcntl.LOCK_EX):
+            job = jobs.get(name)
+            if job.state == "cancelling":
+                return end(ledger, job, "cancelled", "")
+            tell(ledger, name, handle=job.handle, state="running")
+            state, error, run = _outcome(home, job)
+            end(ledger, replace(job, run=run or jobs.get(name).run), state, error)
+
+
+def _outcome(home: Home, job: Job) -> tuple[State, str, str]:
+    """Do what a job asks; return how it ended, why, and the run that it became."""
+    try:
+        if job.asked["kind"] == "variant":
+            return "done", "", _try_change(home, job)
+        code = _run_campaign(home, job)
+    except Interrupted:
+        return "cancelled", "", ""
+    except KeyreelError as error:
+        return "failed", str(error), ""
+    if code == Interrupted.exit_code:
+        return "cancelled", "", ""
+    return ("failed", "some shots failed: see its run", "") if code else ("done", "", "")
+
+
+def _run_campaign(home: Home, job: Job) -> int:
+    from flows.start import run
+
+    start = job.asked.get("start")
+    seed, profile = job.asked.get("seed"), job.asked.get("profile")
+    return run(
+        home,
+        str(job.asked["campaign"]),
+        dt.date.fromisoformat(str(start)) if start else None,
+        str(profile) if profile else None,
+        seed if isinstance(seed, int) else None,
+    )
+
+
+def _try_change(home: Home, job: Job) -> str:
+    from flows.signals import stop_on_signals
+    from flows.variant import variant
+
+    changes = job.asked["changes"]
+    assert isinstance(changes, dict)
+    with stop_on_signals() as stop:
+        return variant(home, str(job.asked["asset"]), changes, stop).id
+
+
+if __name__ == "__main__":
+    work(Home(Path(sys.argv[1])), sys.argv[2])
