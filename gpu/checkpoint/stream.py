@@ -36,6 +36,15 @@ class Span:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A piece of a tensor, in bytes from the file's own beginning."""
+
+    span: Span
+    begin: int
+    end: int
+
+
 class _Stage:
     """A piece of locked memory, and the moment from which it may be written again."""
 
@@ -53,9 +62,8 @@ class _Stage:
             done += more
         return self.room[:done]
 
-    def copy(self, piece: torch.Tensor, to: torch.Tensor) -> None:
-        """Let the card fetch `piece` behind what it is doing."""
-        to.copy_(piece, non_blocking=True)
+    def end(self) -> None:
+        """Tell that the card was asked for all of it: it may be written when that is done."""
         if self.free:
             self.free.record()
 
@@ -78,32 +86,50 @@ def stream(path: Path, spans: Sequence[Span], device: str) -> Iterator[torch.Ten
         ThreadPoolExecutor(READERS) as pool,
     ):
         idle = deque(_Stage(room) for room in torch.split(memory.bytes, PIECE))
-        coming = iter([cut for span in spans for cut in _cuts(span)])
-        under_way: deque[tuple[_Stage, Future[torch.Tensor]]] = deque()
+        coming = _reads(spans)
+        under_way: deque[tuple[list[_Cut], _Stage, Future[torch.Tensor]]] = deque()
 
         def read_ahead() -> None:
-            while idle and (cut := next(coming, None)):
-                stage = idle.popleft()
-                under_way.append((stage, pool.submit(stage.fetch, file.fileno(), *cut)))
+            while idle and (cuts := next(coming, None)):
+                stage, ends = idle.popleft(), (cuts[0].begin, cuts[-1].end)
+                under_way.append((cuts, stage, pool.submit(stage.fetch, file.fileno(), *ends)))
 
         try:
-            for span in spans:
-                tensor = torch.empty(span.shape, dtype=span.dtype, device=device)
-                flat = tensor.view(-1).view(torch.uint8)
-                for begin, end in _cuts(span):
-                    read_ahead()
-                    stage, future = under_way.popleft()
-                    if len(piece := future.result()) < end - begin:
-                        raise BadFile(f"{path}: was cut short while it was read; load it again")
-                    stage.copy(piece, flat[begin - span.begin : end - span.begin])
-                    idle.append(stage)
-                yield tensor
+            read_ahead()
+            while under_way:
+                cuts, stage, future = under_way.popleft()
+                if len(piece := future.result()) < cuts[-1].end - cuts[0].begin:
+                    raise BadFile(f"{path}: was cut short while it was read; load it again")
+                for cut in cuts:
+                    if cut.begin == cut.span.begin:
+                        tensor = torch.empty(cut.span.shape, dtype=cut.span.dtype, device=device)
+                        flat = tensor.view(-1).view(torch.uint8)
+                    part = piece[cut.begin - cuts[0].begin : cut.end - cuts[0].begin]
+                    flat[cut.begin - cut.span.begin :][: len(part)].copy_(part, non_blocking=True)
+                    if cut.end == cut.span.end:
+                        yield tensor
+                stage.end()
+                idle.append(stage)
+                read_ahead()
         finally:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()  # before the locked memory goes
 
 
-def _cuts(span: Span) -> Iterator[tuple[int, int]]:
-    """Yield the pieces in which a tensor is read."""
-    for begin in range(span.begin, span.end, PIECE):
-        yield begin, min(begin + PIECE, span.end)
+def _reads(spans: Sequence[Span]) -> Iterator[list[_Cut]]:
+    """Yield what is read at once: a piece of a tensor, with small ones that follow it."""
+    held: list[_Cut] = []
+    for cut in (cut for span in spans for cut in _cuts(span)):
+        follows = held and cut.begin == held[-1].end and cut.end - held[0].begin <= PIECE
+        if held and not follows:
+            yield held
+            held = []
+        held.append(cut)
+    if held:
+        yield held
+
+
+def _cuts(span: Span) -> Iterator[_Cut]:
+    """Yield the pieces of a tensor; one of none has one, too."""
+    for begin in range(span.begin, span.end, PIECE) or (span.begin,):
+        yield _Cut(span, begin, min(begin + PIECE, span.end))
