@@ -72,7 +72,7 @@ class Letters:
             size=settings.size,
             places=PLACES[delivery.aspect] if wanted == "auto" else (wanted,),
             inner=zone.inner,
-            taken=zone.taken,
+            layers=zone.taken,
             **self._times(seconds),
         )
         if not loose.fits(self.font, loose.zone(zone.size, [one.plate for one in captions])):

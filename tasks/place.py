@@ -53,15 +53,15 @@ class Loose(Declaration):
     """Such as `top` or `left`; where it is only one, nothing is left to decide."""
     inner: Area
     """Where they may stand."""
-    taken: tuple[Area, ...] = ()
-    """What lies there already."""
+    layers: tuple[Area, ...] = ()
+    """What logo and label cover there."""
     start: float = 0.0
     end: float | None = None
     """In seconds; None: to the end."""
 
     def zone(self, size: tuple[int, int], taken: Sequence[Area] = ()) -> Zone:
-        """Return where they may stand in a frame of that size, off `taken` as well."""
-        return Zone(size, self.inner, (*self.taken, *taken))
+        """Return where they may stand in a frame of that size, off logo, label and `taken`."""
+        return Zone(size, self.inner, (*self.layers, *taken))
 
     def fits(self, font: Font, zone: Zone) -> bool:
         """Say whether there is a place where they can be read."""

@@ -177,7 +177,7 @@ class TestWrongValues:
             (
                 "animate.motion: orbit-left",
                 "animate.motion: static, animate: {motion: static}",
-                "overrides[0].set.animate.motion: is set on line 27 already",
+                "overrides[0].set.animate.motion: is set on line 34 already",
             ),
             ("template: product-closeup", "template: []", "prompt.template: has no templates"),
         ],

@@ -96,6 +96,7 @@ EDITS = {
             "animate *": "?",
             "watermark rouge-01 *": "input keyframe changed",
             "export *": "?",
+            "caption *": "?",
         },
     ),
     "colour of one product": (
@@ -104,9 +105,13 @@ EDITS = {
     ),
     "focus of one product": (
         put(["products", 1, "focus"], {"x": 0.1, "y": 0.1}),
-        {"* mug-01 * douyin": "?", "* mug-01 * bilibili": "?"},  # the third crops nothing
+        {
+            f"{stage} mug-01 * {delivery}": "?"
+            for stage in ("watermark", "title", "export", "sign")
+            for delivery in ("douyin", "bilibili")  # the third crops nothing
+        },
     ),
-    "campaign title": (put(["title"], "Summer"), {}),
+    "campaign title": (put(["title"], "Summer"), {"caption *": "?"}),
     "campaign name": (put(["name"], "demo-2"), {}),
     "profile said outright": (put(["profile"], "mini"), {}),
     "products in another order": (lambda brief: brief["products"].reverse(), {}),
@@ -235,7 +240,11 @@ def test_another_source_is_told(desk: Desk, done: Plan):
             stage["in"] = {port: of for port, of in stage["in"].items() if port != "overlay"}
     desk.write("pipelines/bare", {"stages": [s for s in stages if s["id"] != "watermark"]})
     bare = after(done, desk.resolve(put(["pipeline"], "bare")))
-    assert set(bare.reasons.values()) == {"no overlay any more", "input export changed"}
+    assert set(bare.reasons.values()) == {
+        "layers changed",  # a title has the logo's place as well
+        "no overlay any more, input title changed",
+        "input export changed",
+    }
 
 
 def test_a_stage_that_works_differently_is_told(desk: Desk, done: Plan):

@@ -216,7 +216,7 @@ def test_what_runs_left_is_read_back(desk: Desk):
     made(desk, first, "20260301-1-demo")
     again = prepare(desk.home, "demo", profile="mini").plan
     assert set(again.states.values()) == {"cached"}
-    assert again.headline().startswith("demo: 1 shot, 8 nodes: 0 to make, 8 cached")
+    assert again.headline().startswith("demo: 1 shot, 9 nodes: 0 to make, 9 cached")
 
     def brighter(brief):
         only_two_nodes(brief)
