@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,9 @@ def _animate(
         with (
             straight(pipe, request.euler_shift, request.steps),
             watch.over(pipe, request.steps) as watched,
+            ThreadPoolExecutor(1) as aside,
         ):
+            beginning = aside.submit(_beginning, request, pipe)  # while a card reads the words
             negative = request.negative if request.guidance > 1 else None
             words = embeddings.given(
                 pipe, request.spec, request.prompt, negative, request.max_tokens
@@ -113,7 +116,7 @@ def _animate(
                 generator=torch.Generator("cpu").manual_seed(request.seed),
                 output_type="latent",
                 **words,
-                **_beginning(request, pipe),
+                **beginning.result(),
                 **watched,
             ).frames
             return _decode(request, pipe, latents, watch, take)
