@@ -30,6 +30,7 @@ from catalogs.reviews import LONGEST_NAME, LONGEST_NOTE
 from configs.errors import BadInput
 from configs.home import Home
 from flows.approval import Keyframe, awaiting, judge
+from flows.notify import say
 
 ANSWERS: dict[str, Verdict] = {
     "accept": "approved",
@@ -58,7 +59,11 @@ def wait_for_verdicts(home: Home, campaign: str) -> None:
     A run that no deployment started ends instead: `keyreel run` says how to go on.
     """
     found = awaiting(home, campaign)
-    if not found or deployment.get_id() is None:
+    if not found:
+        return
+    pages = f"Flow run {flow_run.get_name()}: {flow_run.get_flow_run_ui_url()}"
+    say(home, "approval", campaign, f"{len(found)} 张首帧 keyframes. {pages}")
+    if deployment.get_id() is None:
         return
     get_run_logger().warning(
         "%s keyframes wait for approval: press Resume, or judge them in the gallery site",

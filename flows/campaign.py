@@ -25,12 +25,14 @@ from prefect.utilities.annotations import quote
 from catalogs.record import Record
 from configs.errors import Interrupted, KeyreelError, Passing
 from configs.home import Home
+from configs.notice import notices
 from flows import artifacts
 from flows.approval import settled
 from flows.approval_form import began, take_answers, wait_for_verdicts
 from flows.book import Book
 from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
+from flows.notify import TELLING, say
 from flows.plan import Prepared
 from flows.progress import Totals, current_watch
 from flows.resident import make
@@ -40,6 +42,9 @@ from tasks.stages import STAGES
 
 SLOTS = {"plan": 1, "gpu": 1, "cpu": 2}
 """Works of each lane at once: a shot's exports are up to four one-threaded encoders, 0.6 GB."""
+
+LATE = dt.timedelta(minutes=15)
+"""A busy machine takes a minute to begin a run."""
 
 # Prefect's own runner does not fit its own annotation, whose type parameter is invariant.
 RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()))
@@ -51,6 +56,7 @@ RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()))
     task_runner=RUNNER,
     persist_result=False,
     validate_parameters=True,
+    **TELLING,
 )
 def campaign(
     campaign: str,
@@ -73,6 +79,8 @@ def campaign(
         The run's id.
     """
     place = Home.find(Path(home) if home else None)
+    notices(place)  # wrong, it is told now and not when the week is made
+    _notice_delay(place, campaign)
     take_answers(place)
     start, draw = settled(place, campaign, start, began(), str(flow_run.get_id()))
     prepared, damaged = prepare_whole(
@@ -83,6 +91,17 @@ def campaign(
     ended = carry_out(place, prepared)
     wait_for_verdicts(place, prepared.plan.campaign.name)
     return ended
+
+
+def _notice_delay(home: Home, name: str) -> None:
+    """Say so where this run began long after its time: the worker was away, or busy."""
+    planned = flow_run.get_scheduled_start_time()
+    late = began() - planned
+    resumed = dt.datetime.now(dt.UTC) - began() > dt.timedelta(minutes=1)
+    if late > LATE and not resumed:
+        words = f"begun {late.total_seconds() / 60:.0f} minutes after {planned:%Y-%m-%d %H:%M} UTC"
+        get_run_logger().warning("%s", words)
+        say(home, "late", name, words)
 
 
 def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
