@@ -26,6 +26,11 @@ def folder(home: Home) -> Path:
     return home.state / "resident"
 
 
+def clients_of(home: Home) -> Client:
+    """Return what asks the resident processes of a home."""
+    return Client(folder(home))
+
+
 def make(
     stage: Stage, nodes: Sequence[Node], studio: Studio, *, run: str
 ) -> Iterator[tuple[Node, Record]]:
@@ -34,7 +39,7 @@ def make(
     Raises:
         KeyreelError: as `tasks.make.make`, and where the process died and did not come back.
     """
-    client = Client(folder(studio.home))
+    client = clients_of(studio.home)
     if stage.lane != "gpu" or not client.found():
         yield from here.make(stage, nodes, studio, run=run)
         return

@@ -20,7 +20,7 @@ def up(
         str, typer.Option(help="Listen here; beyond loopback only with a password.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of Prefect's pages.", min=1, max=65535)] = 4200,
-    site_port: Annotated[int, typer.Option(help="Of the gallery.", min=1, max=65535)] = 4280,
+    site_port: Annotated[int, typer.Option(help="Of the gallery.", min=1, max=65535)] = 4300,
 ) -> None:
     """Run Prefect's server, a worker, a resident GPU process and the gallery; Ctrl-C ends all.
 

@@ -24,12 +24,10 @@ def worker(name: str) -> None:
 
 def site(home: str, port: str, host: str) -> None:
     """Serve the gallery."""
-    import uvicorn
-
     from configs.home import Home
-    from flows.site.app import create
+    from flows.site.serve import listen
 
-    uvicorn.run(create(Home.find(Path(home))), host=host, port=int(port), log_level="warning")
+    listen(Home.find(Path(home)), host, int(port))
 
 
 if __name__ == "__main__":

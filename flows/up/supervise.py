@@ -110,41 +110,30 @@ class Supervisor:
         """Start again what has died; to be called often."""
         for run in self.runs:
             run.look(self.say)
-        _bury({run.process.pid for run in self.runs if run.process})
+        _end_orphans({run.process.pid for run in self.runs if run.process})
 
     def stop(self) -> None:
         """End all parts, the last started first, with all that they started; kill what stays."""
         deadline = time.monotonic() + STOP_SECONDS
         for run in reversed(self.runs):
-            family = _family(run.process.pid) if run.process else []
             if run.process and run.process.poll() is None:
                 run.process.terminate()
-                _wait(family, deadline)
+                _wait([psutil.Process(run.process.pid)], deadline)
         for left in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 left.terminate()
         _wait(psutil.Process().children(recursive=True), deadline)
-        for left in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                left.kill()
         for run in self.runs:
             if run.process:
+                run.process.kill()
                 run.process.wait()
             run.drop()
-        _bury(set())
+        _end_orphans(set())
 
 
 def ending(code: int) -> str:
     """Return in words how a process ended, by its exit code."""
     return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        first = psutil.Process(pid)
-        return [first, *first.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def _wait(family: Sequence[psutil.Process], deadline: float) -> None:
@@ -166,9 +155,16 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
-def _bury(known: set[int]) -> None:
-    """Take the exit codes of adopted processes that have ended: nobody else will."""
+def _end_orphans(known: set[int]) -> None:
+    """Kill what a dead part left running; take the exit codes of those, which nobody else will.
+
+    A flow run whose worker was killed hangs at its next line of log: the pipe has no reader.
+    """
     for child in psutil.Process().children():
+        if child.pid in known:
+            continue
         with suppress(psutil.NoSuchProcess, ChildProcessError):
-            if child.pid not in known and child.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(child.pid, os.WNOHANG)
+            for one in (*child.children(recursive=True), child):
+                if _runs(one):
+                    one.kill()
+            os.waitpid(child.pid, os.WNOHANG)

@@ -22,6 +22,7 @@ from configs.errors import BadInput, KeyreelError
 from configs.home import Home
 from flows import resident
 from flows.server import LOOPBACK, OFFLINE, START_SECONDS, healthy
+from flows.site.serve import check_door
 from flows.up.part import POOL
 from flows.up.supervise import LOOK_SECONDS, Part, Supervisor
 from gpu.device import cards
@@ -40,7 +41,7 @@ class Place:
     home: Home
     host: str = LOOPBACK
     port: int = 4200
-    site_port: int = 4280
+    site_port: int = 4300
     auth: str = ""
     """`user:password` that Prefect's API asks for."""
     server: str = ""
@@ -205,6 +206,8 @@ def _check(place: Place) -> None:
             f"--host {place.host}: whoever reaches Prefect's API runs code on this machine: set "
             "PREFECT_SERVER_API_AUTH_STRING to user:password first"
         )
+    if place.host != LOOPBACK and not place.server:
+        check_door(place.home, place.host)
     for port in () if place.server else (place.port, place.site_port):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
