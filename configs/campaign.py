@@ -38,6 +38,18 @@ class Focus(Declaration):
     y: Fraction = 0.5
 
 
+Whole = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Told(Declaration):
+    """What the models are told, as it stands: no template has a part in it."""
+
+    picture: Whole | None = None
+    """All that the picture model is told; left out: a template's words."""
+    movement: Whole | None = None
+    """All that the clip model is told, after the camera's move where one is set."""
+
+
 class Product(Declaration):
     """One thing to advertise."""
 
@@ -54,6 +66,8 @@ class Product(Declaration):
     """The point of the own photo that no crop may lose."""
     facts: dict[str, Json] = {}
     """Anything a prompt template may use as `product.facts.NAME`."""
+    prompt: Told = Told()
+    """Your own whole prompts for it, in place of those that templates write."""
 
 
 class Brand(Declaration):
@@ -100,9 +114,6 @@ class Condition(Declaration):
     add: str
 
 
-Whole = Annotated[str, Field(min_length=1, max_length=4000)]
-
-
 class Prompt(Declaration):
     """Which template describes the shots, in which language, with which additions."""
 
@@ -119,10 +130,6 @@ class Prompt(Declaration):
     style: str | None = None
     text: str | None = None
     """Words to be drawn in the picture, kept verbatim."""
-    picture: Whole | None = None
-    """All that the picture model is told, as it stands: no template has a part in it."""
-    movement: Whole | None = None
-    """All that the clip model is told, as it stands, after the camera's move where one is set."""
 
 
 class Override(Declaration):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,8 +53,8 @@ class Brief:
     """Rows of its own, beside the library's."""
     file: str
     """What errors name: the table, or the form."""
-    line: int = 0
-    """Of the table; 0: none is told."""
+    lines: Sequence[int] = ()
+    """Of a table: where each product stands, and the override of the same number."""
 
     def load(self, library: Library) -> tuple[Loaded, Library]:
         """Return it checked, and the library with its own rows.
@@ -62,7 +62,10 @@ class Brief:
         Raises:
             BadField: naming all that is wrong with it.
         """
-        marks = Marks(self.file, Spot.of(dict(self.values), self.line))
+        marks = Marks(self.file, Spot.of(dict(self.values), 0))
+        for part in ("products", "overrides"):
+            rows = marks.spot((part,)).parts
+            rows |= {n: Spot.of(rows[n].value, line) for n, line in enumerate(self.lines)}
         library = replace(
             library,
             deliveries={**library.deliveries, **self.deliveries},

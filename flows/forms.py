@@ -28,17 +28,23 @@ ClipModel = Annotated[str, Offers(models("clip"), ("auto",))]
 Look = Annotated[str, Offers(campaigns, ("none",))]
 
 
-def _own_first(schema: dict[str, Any], form: type[Declaration]) -> None:
-    """Put what only this form asks for before what all of them do."""
+def _drawn(schema: dict[str, Any], form: type[Declaration]) -> None:
+    """Put what only this form asks for first, and leave empty what is not filled in.
+
+    A default of null would be sent, and refused as no number.
+    """
     fields = schema["properties"]
     own = {name: fields[name] for name in form.__annotations__ if name in fields}
     schema["properties"] = own | fields
+    for field in fields.values():
+        if field.get("default", "") is None:
+            del field["default"]
 
 
 class Form(Declaration):
     """What both forms ask for."""
 
-    model_config = ConfigDict(use_attribute_docstrings=False, json_schema_extra=_own_first)
+    model_config = ConfigDict(use_attribute_docstrings=False, json_schema_extra=_drawn)
 
     motion: Motion = Field(
         "auto",
@@ -104,8 +110,8 @@ class Form(Declaration):
         _check_clip(self, name, library.models[name])
 
     def words(self) -> dict[str, Json]:
-        """Return the prompt's part of a campaign."""
-        raise NotImplementedError
+        """Return what the models are told of it, as it stands."""
+        return {}
 
 
 def _check_clip(form: Form, name: str, model: Model) -> None:
@@ -164,7 +170,7 @@ class TextToVideo(Form):
             raise BadInput(f"Picture model: {unknown('model', self.picture_model, known)}")
 
     def words(self) -> dict[str, Json]:
-        """Return the prompt's part of a campaign."""
+        """Return what the models are told of it, as it stands."""
         return {"picture": self.prompt, "movement": self.movement or None}
 
 
@@ -186,5 +192,5 @@ class ImageToVideo(Form):
     )
 
     def words(self) -> dict[str, Json]:
-        """Return the prompt's part of a campaign."""
+        """Return what the models are told of it, as it stands."""
         return {"movement": self.movement or None}

@@ -15,6 +15,7 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from catalogs.durable import sync, telling_of_space
+from catalogs.record import Run
 from catalogs.runs import latest_run
 from catalogs.store import Store
 from configs.campaign import Campaign
@@ -56,11 +57,21 @@ def package(home: Home, name: str, out: Path | None = None) -> Packed:
     run = latest_run(home.runs, campaign.name)
     if run is None:
         raise BadInput(f"{campaign.name} has not run yet; `keyreel run {name}` makes its files")
+    return pack(home, campaign, library, run, out or home.packages / campaign.name)
+
+
+def pack(home: Home, campaign: Campaign, library: Library, run: Run, out: Path) -> Packed:
+    """Write a zip for each platform, and a calendar of them all, of what one run finished.
+
+    Raises:
+        BadInput: where nothing is finished.
+        BadFile: as `package`.
+    """
     store = Store(home.store)
     items, gaps = Ready(campaign, library, run, store).sorted()
     if not items:
-        raise BadInput(f"nothing of {campaign.name} is finished; `keyreel run {name}` goes on")
-    folder = _folder(out or home.packages / campaign.name)
+        raise BadInput(f"nothing of {campaign.name} is finished; run it again to go on")
+    folder = _folder(out)
     packed = Packed(folder, folder / f"{safe(campaign.name)}.ics", gaps)
     with telling_of_space(folder):
         for delivery, group in groupby(items, key=lambda item: item.delivery):

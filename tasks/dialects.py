@@ -95,8 +95,8 @@ def whole_motion(intent: Intent, moves: bool, model: Model) -> str:
     """
     if model.shipped or model.dialect == "mini":
         raise BadPlan(
-            "prompt.movement: the small model knows camera moves alone; leave it out, and choose "
-            "animate.motion, or take a larger model"
+            "prompt.movement: the small model knows camera moves alone; leave the words out and "
+            "choose a move, or take a larger model"
         )
     if not moves:
         return intent.motion

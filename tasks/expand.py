@@ -17,7 +17,7 @@ from typing import Literal
 
 from catalogs.node import canonical
 from configs.base import Json
-from configs.campaign import AxisValue, Campaign, Product, Prompt
+from configs.campaign import AxisValue, Campaign, Product, Told
 from configs.festivals import Day
 from configs.model import Model
 from configs.phrases import phrases
@@ -117,14 +117,14 @@ def expand_shot(
     teller = Teller(campaign, product, day, template, names, move, where, typeset)
     for turn in range(_TRIES):
         intent = teller.intent(rank + _JUMP * turn)
-        picture = campaign.prompt.picture or dialects.picture(
+        picture = product.prompt.picture or dialects.picture(
             intent, product, picture_model, vocabulary, turn
         )
         if picture not in taken:
             break
-    intent = _verbatim(intent, campaign.prompt)
+    intent = _verbatim(intent, product.prompt)
     texts = {"picture": picture, "motion": dialects.motion(intent, clip_model, vocabulary)}
-    if campaign.prompt.movement:
+    if product.prompt.movement:
         texts["motion"] = dialects.whole_motion(intent, move != "auto", clip_model)
     models = {"picture": picture_model, "motion": clip_model}
     wishes = _wishes(texts, models, intent, template, campaign, settings.expand.expander, seed)
@@ -139,7 +139,7 @@ def expand_shot(
     return Expanded(texts, intent.move, intent, template.id, tuple(notes), wishes)
 
 
-def _verbatim(intent: Intent, prompt: Prompt) -> Intent:
+def _verbatim(intent: Intent, prompt: Told) -> Intent:
     """Return what the shot shows where the brief gives the models' words itself."""
     if prompt.picture:
         intent = replace(
