@@ -8,6 +8,7 @@ what anyone on the machine sends.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -37,6 +38,9 @@ class Part:
     command: Sequence[str]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    once: bool = False
+    """It is to end well, once; until it does it is started again."""
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class _Run:
                 stdout=sink,
                 stderr=sink,
                 env=os.environ | self.part.env,
+                cwd=self.part.cwd,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends the parts
             )
         self.began = time.monotonic()
@@ -69,10 +74,14 @@ class _Run:
             if now >= self.due:
                 self.start()
         elif (code := self.process.poll()) is not None:
+            self.drop()
+            if self.part.once and code == 0:
+                self.due = math.inf
+                return
             if now - self.began > STEADY_SECONDS:
                 self.wait = 0.5
-            say(f"{self.part.name} {ending(code)}; started again in {self.wait:g} s")
-            self.drop()
+            said = f"{self.part.name} {ending(code)}; started again in {self.wait:g} s"
+            say(f"{said}; its log is {self.part.log}")
             self.due, self.wait = now + self.wait, min(2 * self.wait, LONGEST_WAIT)
 
     def drop(self) -> None:

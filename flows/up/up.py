@@ -6,7 +6,6 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +27,8 @@ from flows.up.supervise import LOOK_SECONDS, Part, Supervisor
 from gpu.device import cards
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
     from flows.up.revive import Reviver
 
 REVIVE_SECONDS = 5.0
@@ -119,12 +120,13 @@ def _run(place: Place, supervisor: Supervisor, stop: threading.Event, say: Say) 
         return
     with get_client(sync_client=True) as client:
         reviver = Reviver(client, place.home.state / "flow-runs.json")
+        make_pool(client)
         for words in reviver.look():  # before a worker takes anything
             say(words)
         supervisor.start(_worker(place))
         if not place.server:
             supervisor.start(_site(place))
-            deploy(place)
+            supervisor.start(_deployments(place))
         say(f"Prefect {place.pages}")
         if not place.server:
             say(f"Gallery {place.site}")
@@ -132,6 +134,7 @@ def _run(place: Place, supervisor: Supervisor, stop: threading.Event, say: Say) 
         mending.start()
         while not stop.wait(LOOK_SECONDS):
             supervisor.look()
+        mending.join(1.0)
         reviver.stop()
 
 
@@ -141,58 +144,61 @@ def _mend(reviver: Reviver, home: Home, stop: threading.Event, say: Say) -> None
     from flows.approval_form import resume
 
     while not stop.wait(REVIVE_SECONDS):
-        with suppress(httpx.HTTPError):  # the server is being started again
+        try:
             for words in (*reviver.look(), *resume(reviver.client, home)):
                 say(words)
+        except httpx.HTTPError:
+            continue  # the server is being started again
+        except Exception as error:
+            if not stop.is_set():
+                say(f"runs were not put right: {type(error).__name__}: {error}")
 
 
-def deploy(place: Place) -> None:
-    """Register the deployments of prefect.yaml, whose forms offer what this home has.
+def make_pool(client: SyncPrefectClient) -> None:
+    """Make the pool that deployments name, where there is none: people may have changed it."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
 
-    Raises:
-        KeyreelError: with Prefect's last words.
-    """
-    pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
-    file = str(Path(flows.__file__).parent.parent / "prefect.yaml")
-    for words in (pool, ["deploy", "--all", "--prefect-file", file]):
-        done = subprocess.run(
-            [PREFECT, "--no-prompt", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=Path(file).parent,
+    template = ProcessWorker.get_default_base_job_template()
+    with suppress(ObjectAlreadyExists):
+        client.create_work_pool(
+            WorkPoolCreate(name=POOL, type="process", base_job_template=template)
         )
-        if done.returncode:
-            log = place.home.state / "deploy.log"
-            log.write_text(done.stdout + done.stderr, encoding="utf-8")
-            raise KeyreelError(f"the deployments were not registered; Prefect's words are in {log}")
-
-
-PREFECT = str(Path(sys.executable).with_name("prefect"))
 
 
 def _server(place: Place) -> Part:
     command = (sys.executable, "-m", "flows.server", str(place.port), place.host)
-    return Part("server", command, place.home.state / "logs" / "server.log")
+    return Part("server", command, _log(place, "server"))
 
 
 def _resident(place: Place, number: int, card: str) -> Part:
     name = f"gpu-{number}"
     where = (str(resident.folder(place.home)), name, resident.ENTRY, str(place.home.root))
     env = {"CUDA_VISIBLE_DEVICES": card} if card else {}
-    log = place.home.state / "logs" / f"{name}.log"
-    return Part(name, (sys.executable, "-m", "gpu.service", *where), log, env)
+    return Part(name, (sys.executable, "-m", "gpu.service", *where), _log(place, name), env)
 
 
 def _worker(place: Place) -> Part:
     command = (sys.executable, "-m", "flows.up.part", "worker", socket.gethostname())
-    return Part("worker", command, place.home.state / "logs" / "worker.log")
+    return Part("worker", command, _log(place, "worker"))
+
+
+def _deployments(place: Place) -> Part:
+    """Register what prefect.yaml says; the forms offer what this home has."""
+    command = (str(Path(sys.executable).with_name("prefect")), "--no-prompt", "deploy", "--all")
+    folder = Path(flows.__file__).parent.parent
+    return Part("deployments", command, _log(place, "deployments"), cwd=folder, once=True)
 
 
 def _site(place: Place) -> Part:
     where = (str(place.home.root), str(place.site_port), place.host)
     command = (sys.executable, "-m", "flows.up.part", "site", *where)
-    return Part("gallery", command, place.home.state / "logs" / "gallery.log")
+    return Part("gallery", command, _log(place, "gallery"))
+
+
+def _log(place: Place, name: str) -> Path:
+    return place.home.state / "logs" / f"{name}.log"
 
 
 def _check(place: Place) -> None:
