@@ -8,9 +8,9 @@ spread and the outliers of trained ones.
     python -m benchmarks.gpu_speed image --only fp8       # a piece of it; may be said again
     python -m benchmarks.gpu_speed --quick                # small networks, on any device
 
-The record is written after each piece. Pieces that the same machine measured on the same day with
-the same versions stay in it, so that a card lent for minutes measures them one by one; all others
-are dropped.
+The record is written after each piece. Pieces that a machine of the same kind measured on the same
+day with the same versions stay in it, so that a card lent for minutes measures them one by one; all
+others are dropped.
 """
 
 from __future__ import annotations
