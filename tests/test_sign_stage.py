@@ -12,12 +12,28 @@ from PIL import Image, ImageChops
 from configs.errors import BadFile, BadPlan, Rejected
 from tasks import ffmpeg, sign
 from tasks.provenance import read_credentials
+from tasks.sign import SignedFile
 from tasks.stage import Photo
 from tests.export_data import SOURCE, delivery
 from tests.sign_data import CODE, COMPANY, PROMPT, House, exiftool, mediainfo
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+
+
+AS_EXIFTOOL_SAYS = {
+    "dc:creator": "Creator",
+    "dc:rights": "Rights",
+    "photoshop:Credit": "Credit",
+    "xmp:CreatorTool": "CreatorTool",
+    "Iptc4xmpExt:DigImageGUID": "DigitalImageGUID",
+    "Iptc4xmpExt:DigitalSourceType": "DigitalSourceType",
+    "Iptc4xmpExt:AISystemUsed": "AISystemUsed",
+    "Iptc4xmpExt:AISystemVersionUsed": "AISystemVersionUsed",
+    "Iptc4xmpExt:AIPromptInformation": "AIPromptInformation",
+    "Iptc4xmpExt:AIPromptWriterName": "AIPromptWriterName",
+    "TC260:AIGC": "Aigc",
+}
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +95,30 @@ class TestReadByOthers:
             assert before.format == after.format
         assert difference.getbbox() is None
 
-    @pytest.mark.parametrize("port", ["delivery", "cover"])
-    def test_clips_and_covers_say_it_in_xmp_too(self, made, port):
-        """IPTC's fields in an MP4's own XMP box, and in the cover."""
-        said = exiftool(made.path(port))
-        assert said["XMP-iptcExt:DigitalSourceType"] == GENERATED
-        assert said["XMP-iptcExt:AISystemUsed"] == "mini-picture, mini-clip"
-        assert said["XMP-dc:Creator"] == COMPANY
+    @pytest.mark.parametrize(
+        ("format_", "port"),
+        [
+            ("mp4", "delivery"),
+            ("mp4", "cover"),
+            ("jpeg", "delivery"),
+            ("png", "delivery"),
+            ("webp", "delivery"),
+        ],
+    )
+    def test_no_field_is_lost_and_none_is_added(self, house, format_, port):
+        """All that is said goes into the file's XMP, and exiftool finds exactly that."""
+        kind = "clip" if format_ == "mp4" else "still"
+        one = house.signed(kind, format=format_, settings={"sign": {"prompt": True}})
+        file = SignedFile.model_validate(one.node.params)
+        said = sign.properties(one.node, house.desk.studio, file)
+        assert all(said.values())
+        read = exiftool(one.path(port))
+        found = {
+            name.partition(":")[2]: value
+            for name, value in read.items()
+            if name.startswith("XMP-") and not name.startswith("XMP-x:")
+        }
+        assert found == {AS_EXIFTOOL_SAYS[name]: value for name, value in said.items()}
 
     @pytest.mark.parametrize("row", [{}, {"edit_list": False}, {"audio": "silent"}])
     def test_pictures_and_sound_of_a_clip_stay(self, house, row):
@@ -126,6 +159,16 @@ class TestProvenance:
             assert any(action.startswith(said) for action in found.actions)
         assert found.signer == COMPANY
         assert found.generator.startswith("keyreel ")
+
+    def test_a_stranger_s_reader_finds_the_lineage_of_a_still(self, still):
+        """Debian's exiftool, in the JPEG's own boxes; it reads none in an MP4."""
+        said = exiftool(still.path())
+        assert said["JUMBF:JUMDLabel"] == "c2pa"
+        assert said["CBOR:ActionsAction"] == "c2pa.created"
+        assert said["CBOR:ActionsSoftwareAgentName"] == "mini-picture"
+        assert said["CBOR:ActionsDigitalSourceType"] == GENERATED
+        assert (said["CBOR:Relationship"], said["CBOR:Title"]) == ("parentOf", "keyframe.png")
+        assert said["CBOR:Claim_Generator_InfoName"] == "keyreel"
 
     @pytest.mark.parametrize("name", ["mug.jpg", "mug.png", "mug.webp", "mug.bmp"])
     def test_an_own_photo_stands_in_the_lineage(self, house, name):
