@@ -203,8 +203,7 @@ def fitted(
     reason = learned.reason if learned else ""
     for fit in ways:
         try:
-            with weights.lease(replace(spec, fit=fit)) as pipe:
-                made = work(pipe)
+            made = _leased(replace(spec, fit=fit), weights, work)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -215,9 +214,15 @@ def fitted(
                 weights.learned[spec.key, shape] = Fallback(spec.fit, fit, reason)
                 on_fallback(weights.learned[spec.key, shape])
             return made
-        weights.release_all()  # out here: the error's traceback held what the work had made
+        weights.release_all()  # out here: the error's traceback held the pipeline and its work
     size = "x".join(map(str, shape))
     raise StageFailed(
         f"{size} does not fit into the device's memory, even with {ways[-1]} ({reason}); "
         "take a smaller size or profile"
     )
+
+
+def _leased(spec: WeightsSpec, weights: Weights, work: Callable[[DiffusionPipeline], T]) -> T:
+    """Return what `work` gives. The pipeline has no other name, so that it can be put out."""
+    with weights.lease(spec) as pipe:
+        return work(pipe)

@@ -256,15 +256,18 @@ class Weights:
 
     def _drop(self, until: float, *, park: bool = True) -> None:
         """Put out idle weights, least recently used first, until `until` bytes are held."""
-        idle = [loaded for loaded in self._held.values() if not loaded.leases]
-        for loaded in idle:
+        for key in [key for key, loaded in self._held.items() if not loaded.leases]:
             if self._bytes() <= until:
                 break
-            del self._held[loaded.spec.key]
-            self._count(evictions=1)
-            if park:
-                self._parking.put(loaded.spec, loaded.pipe.result())
-            _return_memory(loaded.spec.device)
+            _return_memory(self._put_out(key, park=park))
+
+    def _put_out(self, key: Key, *, park: bool) -> str:
+        """Forget weights, and return their device: no name of them is left to hold their memory."""
+        loaded = self._held.pop(key)
+        self._count(evictions=1)
+        if park:
+            self._parking.put(loaded.spec, loaded.pipe.result())
+        return loaded.spec.device
 
     def _bytes(self) -> int:
         return sum(loaded.bytes for loaded in self._held.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -217,6 +218,21 @@ def test_memory_that_runs_out_is_found_elsewhere(cache, tiny_clip):
     assert not fallback.changes_pixels
     assert str(fallback).startswith("offload none, attention native -> offload group")
     assert "out of memory: " in str(fallback)
+
+
+def test_weights_without_room_are_gone_before_others_come(tiny_clip):
+    """Only the collector frees networks, which refer to each other; nothing may still name them."""
+    made = []
+
+    def load(spec):
+        assert all(one() is None for one in made)
+        pipe = Pipe(spec.fit)
+        pipe.itself = pipe
+        made.append(weakref.ref(pipe))
+        return pipe
+
+    fitted(tiny_clip, Weights(1, load=load), (64, 64), Short(Fit("group")), lambda _: None)
+    assert len(made) == 3
 
 
 def test_what_fitted_is_remembered_for_its_shape(cache, tiny_clip):
