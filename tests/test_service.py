@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from configs.errors import BadInput, Interrupted, KeyreelError, Rejected, StageFailed
+from configs.errors import BadInput, Interrupted, KeyreelError, Passing, Rejected, StageFailed
 from gpu.service import client as clients
 from gpu.service import engine as engines
 from gpu.service.address import Address, living, published
@@ -256,6 +256,15 @@ def test_a_hostile_request_is_refused_in_a_sentence(resident, content, code):
     assert answer.status_code == code
     assert answer.json()["said"]
     assert resident.done() == []
+
+
+def test_a_queue_that_is_full_is_a_fault_that_may_pass(tmp_path, monkeypatch):
+    """Too much waits: the flow's task is tried again later."""
+    monkeypatch.setattr(engines, "MOST", 0)
+    from tests.service_worker import Words
+
+    with pytest.raises(Passing, match="try again later"):
+        engines.Engine(Words(tmp_path)).join(ask("mug"), print)
 
 
 def test_what_nobody_waits_for_goes_on_for_a_while(tmp_path, monkeypatch):

@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from configs.errors import Passing
 from gpu.service.ask import MOST_BYTES, Ask
-from gpu.service.engine import Engine, Full, Job, News
+from gpu.service.engine import Engine, Job, News
 
 BEAT = 0.25
 """Seconds after which one who waits hears that the process lives; a cancel is looked for then."""
@@ -55,8 +56,8 @@ def create(engine: Engine, token: str) -> Starlette:
 
         try:
             job = engine.join(ask, listen)
-        except Full as error:
-            return _refuse(503, str(error))
+        except Passing as error:
+            return _refuse(503, str(error), kind="Passing")
         return StreamingResponse(
             _tell(engine, job, listen, news), media_type="application/x-ndjson"
         )
@@ -116,5 +117,6 @@ def _guarded(answer: Answer, token: str) -> Answer:
     return guarded
 
 
-def _refuse(code: int, said: str) -> Response:
-    return JSONResponse({"failed": "", "said": said}, code)
+def _refuse(code: int, said: str, kind: str = "") -> Response:
+    """Answer as work that failed does: the client raises `kind` of keyreel's errors."""
+    return JSONResponse({"failed": kind, "said": said}, code)

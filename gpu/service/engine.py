@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from configs.base import Json
-from configs.errors import Interrupted, KeyreelError
+from configs.errors import Interrupted, KeyreelError, Passing
 from gpu.service.ask import Ask, Told, Worker
 from gpu.service.turns import Turns
 
@@ -20,6 +20,9 @@ GRACE = 30.0
 """Seconds that work goes on for nobody: a killed flow run that is started again finds it so."""
 MOST = 1000
 """Pieces of work that wait; each flow run asks for one at a time."""
+
+SMALL = ("working", "done", "total")
+"""The news that the queue's table shows; a preview has kilobytes."""
 
 News = dict[str, Json]
 Listener = Callable[[News], None]
@@ -66,10 +69,6 @@ class Job:
             listener(news)
 
 
-class Full(KeyreelError):
-    """Too much waits already."""
-
-
 class Engine:
     """Takes work, decides whose turn it is, and tells what becomes of it.
 
@@ -102,13 +101,13 @@ class Engine:
         """Queue `ask`, or join the same work where it is queued already.
 
         Raises:
-            Full: where too much waits.
+            Passing: where too much waits.
         """
         with self._news:
             job = self.jobs.get(ask.id)
             if job is None or job.dropped:
                 if len(self.jobs) >= MOST:
-                    raise Full(f"{MOST} pieces of work wait already; try again later")
+                    raise Passing(f"{MOST} pieces of work wait already; try again later")
                 job = self.jobs[ask.id] = Job(ask)
                 self._news.notify_all()
             job.listeners[listener] = ask.client
@@ -145,7 +144,7 @@ class Engine:
                     "priority": job.priority,
                     "state": job.state,
                     "seconds": round(now - job.since, 1),
-                    "last": dict(job.last),
+                    "last": {name: told for name, told in job.last.items() if name in SMALL},
                 }
                 for job in self.jobs.values()
             ]
