@@ -208,16 +208,17 @@ def own_row(demo: Demo, **changes: object) -> None:
     demo.write("deliveries", {"douyin": row})
 
 
-def test_a_broken_rule_is_told_with_its_line(demo):
-    """The model's own length is too long for the row: the row's rule is where to look."""
-    own_row(demo, max_seconds=0.5)
+@pytest.mark.parametrize(("rule", "limit"), [("max_seconds", 0.5), ("min_seconds", 60.0)])
+def test_a_broken_rule_is_told_with_its_line(demo, rule, limit):
+    """The model's own length is too long or too short for the row: its rule is where to look."""
+    own_row(demo, **{rule: limit})
     with pytest.raises(
-        BadPlan, match=r"deliveries\.yaml:\d+: .*douyin\.max_seconds is 0\.5"
+        BadPlan, match=rf"deliveries\.yaml:\d+: .*douyin\.{rule} is {limit:g}"
     ) as told:
         demo.plan()
     line = int(re.search(r"deliveries\.yaml:(\d+)", str(told.value)).group(1))
     text = (demo.home.root / "deliveries.yaml").read_text("utf-8").splitlines()[line - 1]
-    assert text == "  max_seconds: 0.5"
+    assert text == f"  {rule}: {limit}"
 
 
 def test_a_setting_that_breaks_a_rule_is_told_with_its_line(demo):
