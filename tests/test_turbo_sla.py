@@ -158,6 +158,19 @@ def test_in_the_transformer_the_learnt_projection_is_loaded_and_used():
     assert torch.equal(velocity(model), loaded)
 
 
+@torch.no_grad()
+def test_a_velocity_is_not_rounded():
+    """A network of bfloat16 gives float32, with the weights that it had."""
+    model = wan().bfloat16()
+    weight = model.proj_out.weight
+    add_sla(model, SMALL)
+    assert model.proj_out.weight is weight
+    x = torch.randn(3, weight.shape[1]).bfloat16()
+    right = x.float() @ weight.float().T + model.proj_out.bias.float()
+    assert model.proj_out(x).dtype == torch.float32
+    assert torch.allclose(model.proj_out(x), right)
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1",
     reason="needs triton and TRITON_INTERPRET=1: `pip install triton`",
