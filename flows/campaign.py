@@ -114,13 +114,14 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
     watch = current_watch()
     with stop_on_signals() as stop, Book.open(home, resolved, plan, watch) as book:
         get_run_logger().info("%s", plan.headline())
-        show = artifacts.progress(watch)
+        watch.costs = {row.stage: row.seconds / max(row.new + row.stale, 1) for row in plan.rows}
+        live = artifacts.Live(watch, home)
 
         def beat() -> None:
             book.tick()
-            show()
+            live.show()
 
-        studio = book.studio(stop)
+        studio = book.studio(stop, previews=artifacts.looked_at())
         outcome = execute(
             book.works,
             starter(studio, book.run.id, watch),
@@ -129,6 +130,7 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
             cancelled=stop,
             idle=beat,
         )
+        live.show(last=True)
         run = book.close(outcome, interrupted=stop())
         artifacts.table(run, book.files)
     if run.state == "interrupted":

@@ -17,6 +17,9 @@ from catalogs.node import Address, Node
 from flows.execute import Work
 from tasks.stage import Progress
 
+PACED = 0.05
+"""The share of a run after which its own pace says more than the estimate."""
+
 
 @dataclass(frozen=True, slots=True)
 class StageView:
@@ -44,6 +47,10 @@ class Totals:
     left: Counter[str] = field(default_factory=Counter)
     """Nodes not made yet, by shot."""
     steps: dict[Address, tuple[int, int]] = field(default_factory=dict)
+    looks: dict[Address, bytes] = field(default_factory=dict)
+    """Small JPEGs of how the nodes in work will look."""
+    costs: dict[str, float] = field(default_factory=dict)
+    """Seconds that one node of a stage is thought to take."""
     started: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,11 +65,14 @@ class Totals:
         """Note one step of one node."""
         with self.lock:
             self.steps[progress.node.address] = (progress.done, progress.total)
+            if progress.preview:
+                self.looks[progress.node.address] = progress.preview
 
     def finish(self, node: Node) -> None:
         """Note a committed node."""
         with self.lock:
             self.steps.pop(node.address, None)
+            self.looks.pop(node.address, None)
             self.made[node.address.stage] += 1
             self.left[node.address.shot] -= 1
 
@@ -85,6 +95,33 @@ class Totals:
             for address, steps in self.steps.items()
             if address.stage == stage
         }
+
+    def seconds_left(self) -> float:
+        """Return how long the run will take from now: the estimate, at the pace seen so far."""
+        stages = self.stages()
+        wanted = sum(self.costs.get(stage.name, 1.0) * stage.total for stage in stages)
+        done = sum(self.costs.get(stage.name, 1.0) * stage.done for stage in stages)
+        pace = (time.monotonic() - self.started) / done if done > wanted * PACED else 1.0
+        return max(0.0, wanted - done) * pace
+
+    def previews(self) -> dict[str, tuple[int, int, bytes]]:
+        """Return step, steps and picture of what is in the making, by shot and shape."""
+        with self.lock:
+            return {
+                f"{address.shot} {address.stage} {address.aspect or address.delivery}": (
+                    *self.steps.get(address, (0, 0)),
+                    jpeg,
+                )
+                for address, jpeg in self.looks.items()
+            }
+
+    def headline(self) -> str:
+        """Return in one line how far the run is."""
+        done, total = self.shots()
+        left = self.seconds_left()
+        time_left = f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
+        shots = f"{done} of {total} shot{'s' * (total != 1)}"
+        return f"{shots}; {time_left if left else 'nothing left to make'}"
 
     def fraction(self) -> float:
         """Return how much of the run is done, 0 to 1, counting steps of what is in work."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catalogs.hashes import FileHashes
 from catalogs.node import Node
@@ -21,7 +22,15 @@ from gpu.device import detect, offload_for, peak_bytes, processor, threads
 from gpu.fit import Fallback, Fit
 from gpu.watch import Watch
 from gpu.weights import WeightsSpec
+from tasks.photo import small_jpeg
 from tasks.stage import Cell, Progress, Studio
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+PREVIEWS = 8
+"""At most about so many of one picture or clip: people look every few seconds."""
 
 
 def size_of(cell: Cell, model: Model, stage: str) -> tuple[int, int]:
@@ -121,11 +130,23 @@ def spec_of(
 
 def watching(node: Node, studio: Studio, ran: list[Fallback]) -> Watch:
     """Return what tells the studio of steps, asks it for a cancel, and notes fallbacks in `ran`."""
+    total, seen = int(str(node.params["steps"])), 0
 
     def on_step(done: int, total: int) -> None:
+        nonlocal seen
+        seen = done
         studio.on_progress(Progress(node, done, total))
 
-    return Watch(on_step=on_step, cancelled=studio.cancelled, on_fallback=ran.append)
+    def on_preview(picture: Image) -> None:
+        studio.on_progress(Progress(node, seen, total, small_jpeg(picture)))
+
+    return Watch(
+        on_step=on_step,
+        cancelled=studio.cancelled,
+        on_preview=on_preview if studio.previews else None,
+        preview_every=max(1, total // PREVIEWS),
+        on_fallback=ran.append,
+    )
 
 
 def as_ran(node: Node, studio: Studio, ran: Sequence[Fallback]) -> Node:

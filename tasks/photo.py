@@ -136,3 +136,13 @@ def _srgb(image: Image.Image) -> Image.Image:
     )
     assert converted is not None  # None is for conversion in place
     return converted
+
+
+def small_jpeg(image: Image.Image, side: int = 320) -> bytes:
+    """Return a picture as a JPEG whose longer side has `side` pixels: 5 to 15 kB."""
+    scale = side / max(image.size)
+    width, height = (max(1, round(edge * scale)) for edge in image.size)
+    small = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return data.getvalue()

@@ -6,6 +6,7 @@ with this process.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from configs.model import Model
 from gpu.service.ask import Told
 from gpu.weights import import_libraries, shared
 from tasks.make import make
+from tasks.model import spec_of
 from tasks.stage import Progress, Studio
 from tasks.stages import STAGES
 
@@ -39,6 +41,8 @@ class Commission(Declaration):
     offload: str
     run: str
     """Goes into the record."""
+    previews: bool = False
+    """`Studio.previews`."""
     seen: dict[str, str] = {}
     """`Studio.seen` of the run so far."""
 
@@ -52,6 +56,25 @@ class Delivered(Declaration):
     """`Studio.seen`, with this node's picture."""
 
 
+class Weights(Declaration):
+    """Weights to be loaded before work for them arrives."""
+
+    model: Model
+    fingerprint: str
+    pixels: dict[str, str]
+    offload: str
+
+
+class Order(Declaration):
+    """What is asked of the process itself."""
+
+    warm: tuple[Weights, ...] = ()
+    """Load these, one after the other."""
+    budget_gb: float = 0
+    release: bool = False
+    """Put out all that no work uses."""
+
+
 def commission(node: Node, studio: Studio, run: str) -> dict[str, Json]:
     """Return the JSON that asks for a node."""
     name = str(node.notes.get("model", ""))
@@ -63,6 +86,7 @@ def commission(node: Node, studio: Studio, run: str) -> dict[str, Json]:
         budget_gb=studio.budget_gb,
         offload=studio.offload,
         run=run,
+        previews=studio.previews,
         seen=studio.seen,
     )
     return asked.model_dump(mode="json")
@@ -88,13 +112,16 @@ class Maker:
         Raises:
             KeyreelError: as `tasks.make.make`, and BadInput where the request is not understood.
         """
+        if "order" in body:
+            return self.obey(Order.model_validate(body["order"]))
         asked = Commission.model_validate(body)
         node = NODES.validate_python(asked.node)
         if node.key != asked.key or node.kind not in STAGES:
             raise BadInput("the request is another version's: start the resident process again")
 
         def on_progress(step: Progress) -> None:
-            told.say({"done": step.done, "total": step.total})
+            seen = base64.b64encode(step.preview).decode()
+            told.say({"done": step.done, "total": step.total, "preview": seen})
 
         studio = Studio(
             self.home,
@@ -103,6 +130,7 @@ class Maker:
             budget_gb=asked.budget_gb,
             offload=asked.offload,
             on_progress=on_progress,
+            previews=asked.previews,
             cancelled=told.cancelled,
             seen=dict(asked.seen),
         )
@@ -110,6 +138,18 @@ class Maker:
             pass
         key = studio.really.get(node.key, node.key)
         return Delivered(key=key, seen=studio.seen).model_dump(mode="json")
+
+    def obey(self, order: Order) -> dict[str, Json]:
+        """Load or put out weights; return the gigabytes held and given back, and load seconds."""
+        weights = shared(order.budget_gb or None)
+        before = weights.stats().seconds
+        for one in order.warm:
+            weights.prewarm(
+                [spec_of(one.model, self.home, one.fingerprint, one.pixels, one.offload)]
+            )
+        freed = weights.release_all() if order.release else 0
+        now = weights.stats()
+        return {"held": now.bytes, "freed": freed, "seconds": now.seconds - before}
 
     def holds(self, needs: str) -> bool:
         """Say whether the weights of this fingerprint are loaded."""

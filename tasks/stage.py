@@ -132,6 +132,8 @@ class Progress:
     node: Node
     done: int
     total: int
+    preview: bytes = b""
+    """A small JPEG of how it will look, where one was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class Studio:
     offload: str = "auto"
     """The profile's: it changes no pixel, so no key says it."""
     on_progress: Callable[[Progress], None] = lambda _: None
+    previews: bool = False
+    """Somebody looks on: progress brings small pictures of what is in the making."""
     cancelled: Callable[[], bool] = lambda: False
     seen: dict[str, str] = field(default_factory=dict)
     """Fingerprints of this run's pictures and their shots: no two shots may look the same."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,16 @@ class Client:
                 dead.add(address.pid)  # its lock may outlive it for a moment
                 time.sleep(0.05)
         raise StageFailed(f"the resident process died {DEATHS} times over this; see its log")
+
+    def each(self, body: Mapping[str, Json]) -> Iterator[tuple[Address, News]]:
+        """Ask every process the same, before what waits; yield what each tells of it.
+
+        Raises:
+            KeyreelError: what a worker raised.
+        """
+        for address in living(self.folder):
+            ask = Ask(id=secrets.token_hex(32), client="orders", priority=100, body=dict(body))
+            yield address, _ask(address, ask, lambda _: None, lambda: False)
 
     def _address(self, ask: Ask, cancelled: Callable[[], bool]) -> Address:
         """Return the process to ask, waiting for one that is being started again."""
