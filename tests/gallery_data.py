@@ -52,6 +52,7 @@ TEXTS = {
     "从左边窗户照进来，投下长长的影子，浅景深，商业产品摄影，干净的背景。",
     "motion": "The camera pushes in slowly while the light moves across the product.",
 }
+RUN = "20260301-100000-ab12cd"
 STARTED, FINISHED = "2026-03-01T10:00:00+00:00", "2026-03-01T10:02:14+00:00"
 
 
@@ -88,7 +89,7 @@ class Week:
             }
             entries += self.shot(shot, hue + 0.02 * number)
         self.run = Run(
-            id="20260301-100000-ab12cd",
+            id=RUN,
             campaign=self.campaign,
             title={"zh": "春日限定", "en": "Spring edition"},
             state="failed" if self.failing else "done",
@@ -164,7 +165,7 @@ class Week:
     def commit(self, node: Node, drafts: Mapping[str, Draft], photo: str = "") -> Entry:
         """Commit a node, and tell what became of it."""
         paths = {"image": photo} if photo else {}
-        self.store.commit(node, drafts, run="r", started=STARTED, seconds=1.25, paths=paths)
+        self.store.commit(node, drafts, run=RUN, started=STARTED, seconds=1.25, paths=paths)
         at = node.address
         place = Place(stage=at.stage, shot=at.shot, aspect=at.aspect, delivery=at.delivery)
         return Entry(place=place, key=node.key, state="made", seconds=1.25)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi import Path as InPath
@@ -15,7 +16,6 @@ from configs.errors import BadInput
 from flows import approval
 from flows.offers import campaigns
 from flows.package import package
-from flows.ready import safe
 from flows.site.guard import Sent, need
 from flows.site.pages import Digest, Word, known
 from flows.site.place import Here, Site
@@ -53,7 +53,7 @@ def judge(site: Here, key: Digest, form: Sent, visitor: Reviewer) -> Response:
         raise HTTPException(422, "verdict: approve, reject or reseed")
     approval.judge(site.home, key, verdict, form.text("note", 400), name_of(visitor))
     site.reading.catalog.refresh()
-    return RedirectResponse(f"/approve?campaign={safe(form.text('campaign'))}", 303)
+    return RedirectResponse(f"/approve?campaign={quote(form.text('campaign'))}", 303)
 
 
 def name_of(visitor: Visitor) -> str:

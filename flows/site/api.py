@@ -13,12 +13,13 @@ from fastapi import Path as InPath
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from configs.errors import BadFile, BadInput
+from configs.errors import BadFile
 from configs.wording import unknown
+from flows.forms import ImageToVideo, TextToVideo
 from flows.offers import campaigns
 from flows.site.guard import need
 from flows.site.jobs import Job, State
-from flows.site.pages import Asked, Digest
+from flows.site.pages import Asked, Digest, known
 from flows.site.place import Here, Site
 from flows.site.session import Visitor
 from flows.variant import MOST_SEED
@@ -73,6 +74,20 @@ class Variant(Told):
     kind: Literal["variant"]
     asset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     changes: Changes
+
+
+class Clip(Told):
+    """Make one clip: the fields are those of the form in Prefect's pages."""
+
+    kind: Literal["text-to-video"]
+    request: TextToVideo
+
+
+class Moved(Told):
+    """Make one clip of a picture of the home."""
+
+    kind: Literal["image-to-video"]
+    request: ImageToVideo
 
 
 class JobTold(Told):
@@ -243,34 +258,36 @@ def asset(site: Here, digest: Digest) -> AssetTold:
 )
 def submit(
     site: Here,
-    asked: Annotated[Campaign | Variant, Field(discriminator="kind")],
+    asked: Annotated[Campaign | Clip | Moved | Variant, Field(discriminator="kind")],
     response: Response,
     visitor: Annotated[Visitor, Depends(need("reviewer"))],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> JobTold:
     """Ask for work. The same `Idempotency-Key` and body again give the same job."""
     assert visitor.token is not None
-    if isinstance(asked, Campaign):
-        if not visitor.token.may("admin"):
-            raise HTTPException(403, "this needs a token of the role admin")
-        _check(site, asked)
+    if not isinstance(asked, Variant) and not visitor.token.may("admin"):
+        raise HTTPException(403, "this needs a token of the role admin")
+    _check(site, asked)
     told = asked.model_dump(mode="json", exclude_none=True)
     job, new = site.jobs.submit(visitor.token.id, told, idempotency_key)
     response.status_code = 202 if new else 200
     return JobTold.of(job)
 
 
-def _check(site: Site, asked: Campaign) -> None:
-    """Refuse what no run could be begun with.
+def _check(site: Site, asked: Campaign | Clip | Moved | Variant) -> None:
+    """Refuse what names something that is not there.
 
     Raises:
-        BadInput: where there is no such campaign or profile.
+        HTTPException: 404, with what is there.
     """
-    names, profiles = campaigns(site.home), site.reading.library.profiles
-    if asked.campaign not in names:
-        raise BadInput(unknown("campaign", asked.campaign, names))
-    if asked.profile not in (None, "auto", *profiles):
-        raise BadInput(unknown("profile", str(asked.profile), profiles))
+    if isinstance(asked, Variant):
+        known(site.reading, asked.asset)
+    elif isinstance(asked, Campaign):
+        names, profiles = campaigns(site.home), site.reading.library.profiles
+        if asked.campaign not in names:
+            raise HTTPException(404, unknown("campaign", asked.campaign, names))
+        if asked.profile not in (None, "auto", *profiles):
+            raise HTTPException(404, unknown("profile", str(asked.profile), profiles))
 
 
 @routes.get("/jobs")

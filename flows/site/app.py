@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
 from flows.site import acts, api, letters, pages
+from flows.site.deployments import Deployments
 from flows.site.files import Shelf
 from flows.site.guard import LIMITS, Guard, Limits, said
 from flows.site.jobs import Jobs
@@ -70,6 +72,7 @@ def create(home: Home, *, limits: Limits = LIMITS) -> FastAPI:
 def open_site(home: Home) -> Site:
     """Return what the routes work with."""
     ledger, reading = Ledger(home), Reading.open(home)
+    runner = Deployments(home) if "PREFECT_API_URL" in os.environ else Processes(home)
     return Site(
         home=home,
         ledger=ledger,
@@ -77,7 +80,7 @@ def open_site(home: Home) -> Site:
         reading=reading,
         renderer=Renderer(lambda: f"{reading.stamp()} {ledger.stamp()}"),
         shelf=Shelf(reading),
-        jobs=Jobs(home, ledger, Processes(home)),
+        jobs=Jobs(home, ledger, runner),
     )
 
 

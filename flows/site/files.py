@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from fastapi import HTTPException, Request
+from PIL import Image, UnidentifiedImageError
 from starlette.responses import FileResponse, Response
 
 from catalogs.gallery.media import Still, kept_poster
@@ -70,12 +71,15 @@ class Shelf:
         if fresh := unchanged(request, f'"{digest}.jpg"', headers):
             return fresh
         row, path = self.find(digest)
-        if not str(row["mime"]).startswith("image/"):
+        if row["mime"] not in SHOWN or not row["mime"].startswith("image/"):
             raise HTTPException(404, "no picture")
         cache = self.reading.home.cache / "posters"
         cache.mkdir(parents=True, exist_ok=True)
-        with self.drawing:
-            return FileResponse(kept_poster(Still(digest, path), cache), headers=headers)
+        try:
+            with self.drawing:
+                return FileResponse(kept_poster(Still(digest, path), cache), headers=headers)
+        except (UnidentifiedImageError, Image.DecompressionBombError):
+            raise HTTPException(404, "its picture is damaged") from None
 
 
 def unchanged(request: Request, etag: str, headers: dict[str, str]) -> Response | None:

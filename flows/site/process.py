@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from catalogs.durable import locked
 from configs.errors import Interrupted, KeyreelError
@@ -118,7 +119,9 @@ def _outcome(home: Home, job: Job) -> tuple[State, str, str]:
     try:
         if job.asked["kind"] == "variant":
             return "done", "", _try_change(home, job)
-        code = _run_campaign(home, job)
+        code = (
+            _run_campaign(home, job) if job.asked["kind"] == "campaign" else _make_clip(home, job)
+        )
     except Interrupted:
         return "cancelled", "", ""
     except KeyreelError as error:
@@ -140,6 +143,28 @@ def _run_campaign(home: Home, job: Job) -> int:
         str(profile) if profile else None,
         seed if isinstance(seed, int) else None,
     )
+
+
+def _make_clip(home: Home, job: Job) -> int:
+    """Run one of the flows of single clips; return the exit code."""
+    from flows import single
+    from flows.forms import ImageToVideo, TextToVideo
+    from flows.server import server
+
+    os.environ["KEYREEL_HOME"] = str(home.root)  # these flows are given no home
+    asked = job.asked["request"]
+    state: Any
+    with server(home.cache / "prefect"):
+        if job.asked["kind"] == "text-to-video":
+            words = TextToVideo.model_validate(asked)
+            state = single.text_to_video(words, return_state=True)
+        else:
+            picture = ImageToVideo.model_validate(asked)
+            state = single.image_to_video(picture, return_state=True)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    return 0 if state.name == "Completed" else 1
 
 
 def _try_change(home: Home, job: Job) -> str:

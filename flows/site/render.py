@@ -63,7 +63,8 @@ class Renderer:
         """
         visitor, stamp = visitor_of(request), self.stamp()
         role = visitor.token.role if visitor.token else ""
-        tag = _hash(stamp, _BOOT, role, visitor.csrf, language(request))
+        address = f"{request.url.path}?{request.url.query}"
+        tag = _hash(stamp, _BOOT, address, role, visitor.csrf, language(request))
         headers = {
             "etag": f'W/"{tag}"',
             "cache-control": "private, no-cache",
@@ -71,7 +72,6 @@ class Renderer:
         }
         if request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
-        address = f"{request.url.path}?{request.url.query}"
         text = self._kept((address, role), stamp)
         if text is None:
             text = self.text(template, visitor, request, values())
