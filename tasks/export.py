@@ -256,7 +256,7 @@ def _report(batch: Sequence[Node], jobs: Sequence[Job], studio: Studio, done: in
 
 STAGE = Stage(
     id="export",
-    version=2,
+    version=3,
     takes={
         "clip": "clip",
         "image": "image",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tasks import ffmpeg
 from tasks.framing import Rect
+from tasks.spot import Area
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,30 @@ class Titles:
     def lay(self, frame: Image.Image, at: float) -> Image.Image:
         """Return `frame` as RGB with the titles of the second `at` over it.
 
+        In a frame of another shape they stand in the middle part of their own shape: libass would
+        stretch the letters.
+
         Raises:
             StageFailed: where ffmpeg fails.
         """
-        size = f"{frame.width}x{frame.height}"
+        laid, area = frame.convert("RGB"), self._area(frame.size)
+        part = laid.crop(area)
         with tempfile.NamedTemporaryFile(suffix=".rgb") as drawn:
             arguments = [
-                *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-i", "pipe:0"),
+                *("-f", "rawvideo", "-pix_fmt", "rgb24"),
+                *("-s", f"{part.width}x{part.height}", "-i", "pipe:0"),
                 *("-vf", f"setpts=PTS+{at:g}/TB,{self.filter()},format=rgb24"),
                 *("-frames:v", "1", "-f", "rawvideo", drawn.name),
             ]
-            ffmpeg.run(arguments, frames=[frame.convert("RGB").tobytes()])
-            return Image.frombytes("RGB", frame.size, drawn.read())
+            ffmpeg.run(arguments, frames=[part.tobytes()])
+            laid.paste(Image.frombytes("RGB", part.size, drawn.read()), area)
+        return laid
+
+    def _area(self, size: tuple[int, int]) -> Area:
+        """Return the largest part of a frame of that size that has the shape they were set for."""
+        scale = min(size[0] / self.frame[0], size[1] / self.frame[1])
+        width, height = (
+            min(own, round(side * scale)) for own, side in zip(size, self.frame, strict=True)
+        )
+        left, top = (size[0] - width) // 2, (size[1] - height) // 2
+        return left, top, left + width, top + height

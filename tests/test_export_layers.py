@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from configs.errors import StageFailed
 from tasks import export, ffmpeg
-from tasks.layers import Stamp
+from tasks.layers import Stamp, Titles
 from tasks.probe import probe
 from tasks.stage import Photo
 from tests.export_data import SOURCE, Desk, clip, delivery, scene
@@ -118,6 +118,17 @@ def test_titles_come_with_the_clips_next_frame(desk):
     (made,) = desk.make(export.STAGE, dressed(desk, delivery(*SOURCE, fps={"min": 24, "max": 30})))
     shown = [near(frame[100, 50], GOLD) for frame in frames_of(made.drafts["delivery"].path)]
     assert shown.index(True) in {8, 9}  # 0.375 s * 24 = 9, or its middle
+
+
+@pytest.mark.parametrize("size", [(256, 160), (144, 144), (100, 300)])
+def test_letters_keep_their_shape_in_a_frame_of_another(tmp_path, size):
+    """A square stays one, as on Bilibili's covers of 16:10 over clips of 16:9."""
+    titles = Titles(ass(tmp_path / "t.ass", (128, 128), start="0:00:00.00"), (128, 128))
+    drawn = np.asarray(titles.lay(Image.new("RGB", size), 1.0))
+    ys, xs = np.nonzero(drawn[..., 0] > 128)
+    side = min(size) // 2
+    assert (np.ptp(xs) + 1, np.ptp(ys) + 1) == pytest.approx((side, side), abs=2)
+    assert (xs.min(), ys.min()) == ((size[0] - min(size)) // 2, (size[1] - min(size)) // 2)
 
 
 @pytest.mark.parametrize("cover", [(144, 256), (144, 192), (180, 320)])
