@@ -114,15 +114,20 @@ def test_judges_learn(tiny: None, tmp_path: Path) -> None:
 
 
 def test_judges_save_and_load(tmp_path: Path) -> None:
-    """What is loaded answers as what was saved, from a file small enough to carry."""
-    judges = Judges().half().float().eval()
+    """What is loaded answers as what was saved, to 8 bits, from a file small enough to carry."""
+    judges = Judges().eval()
     judges.save(tmp_path / "j.safetensors")
-    assert (tmp_path / "j.safetensors").stat().st_size < 1.5 * 2**20
+    assert (tmp_path / "j.safetensors").stat().st_size < 0.8 * 2**20
     loaded, x = Judges.load(tmp_path / "j.safetensors"), torch.rand(2, 3, SIDE, SIDE)
     for name, logits in judges.see(x).items():
-        assert torch.equal(loaded.see(x)[name], logits), name
+        assert (loaded.see(x)[name] - logits).norm() < 0.03 * logits.norm(), name
+    loaded.save(tmp_path / "again.safetensors")
+    assert torch.equal(
+        Judges.load(tmp_path / "again.safetensors").see(x)["product"], loaded.see(x)["product"]
+    )
     shots = torch.rand(2, 9, 3, CLIP_SIDE, CLIP_SIDE)
-    assert torch.equal(loaded.watch(shots), judges.watch(shots))
+    seen = judges.watch(shots)
+    assert (loaded.watch(shots) - seen).norm() < 0.03 * seen.norm()
 
 
 def test_judges_of_another_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

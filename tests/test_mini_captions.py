@@ -19,7 +19,7 @@ from gpu.mini.captions import (
 from gpu.mini.scenes import draw_scene
 from gpu.mini.vocabulary import vocabulary
 
-FOLDER = Path(__file__).parents[1] / "gpu" / "mini" / "tokenizer"
+FOLDER = Path(__file__).parents[1] / "gpu" / "mini" / "weights" / "image" / "tokenizer"
 NAMED_BY_CUSTOM = ("Black Friday", "小红书风格", "网红同款", "都市白领", "留白")
 """Common words with a colour's name in them: the model is to learn that these are none."""
 

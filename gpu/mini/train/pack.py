@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from gpu.mini.train.text import FOLDER
+
 MINI = Path(__file__).parents[1]
 
 
@@ -28,7 +30,7 @@ def pack(work: Path, out: Path) -> int:
         if polished.exists():
             kind.from_pretrained(polished).to(torch.bfloat16).save_pretrained(out / name / "vae")
         shutil.copy(MINI / "vocabulary.json", out / name)
-        shutil.copytree(MINI / "tokenizer", out / name / "tokenizer", dirs_exist_ok=True)
+        shutil.copytree(FOLDER, out / name / "tokenizer", dirs_exist_ok=True)
     for config in out.rglob("config.json"):
         told = json.loads(config.read_text(encoding="utf-8"))
         told.pop("_name_or_path", None)

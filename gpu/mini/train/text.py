@@ -16,7 +16,8 @@ from gpu.mini.scenes import draw_scene
 from gpu.mini.untyped import Untyped
 from gpu.mini.vocabulary import vocabulary
 
-FOLDER = Path(__file__).parents[1] / "tokenizer"
+FOLDER = Path(__file__).parents[1] / "weights" / "image" / "tokenizer"
+"""Both models' tokenizer, as the image model ships it."""
 SIZE = 1536
 VIDEO_TOKENS = 64
 """Wan attends to padding: this many tokens in training and in every call."""
@@ -27,7 +28,7 @@ CHAT = (
 
 
 def train_tokenizer(count: int = 30000) -> None:
-    """Trains the tokenizer and saves it over the one in the source, `FOLDER`.
+    """Trains the tokenizer and saves it over the shipped one, `FOLDER`.
 
     Lower-cased and NFKC, so that full-width text is the same.
     """
