@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.random_weights import make
 from gpu.checkpoint.assemble import ARCHITECTURES
+from gpu.turbo import fp8
 from gpu.turbo.compiled import compile_pipeline
 from gpu.turbo.zimage import make_fusible, rotate
 from gpu.weights import WeightsSpec
@@ -99,6 +100,28 @@ def test_another_size_or_prompt_compiles_nothing(plain):
     draw(ours, side=96)
     draw(ours, side=80, words="one two three " * 30)
     assert len(graphs) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_all_forms_of_a_block_stay_compiled():
+    """Three kinds, alone and in a batch, in two number formats: more than torch keeps by itself."""
+    blocks = []
+
+    def counted(graph, _inputs):
+        names = {str(node.target) for node in graph.graph.nodes}
+        blocks.append(any("feed_forward" in name for name in names))
+        return graph.forward
+
+    torch.compiler.reset()
+    for eight in (False, True):
+        ours = fresh()
+        if eight:
+            fp8.quantise(ours.transformer, "cpu")
+        compile_pipeline(ours, backend=counted)
+        draw(ours)
+        draw(ours, words=[WORDS, WORDS])
+    assert sum(blocks) == 12
 
 
 def test_the_card_of_80_gb_uses_what_is_fast():
