@@ -28,7 +28,8 @@ class Watch:
     on_step: Callable[[int, int], None] = lambda done, total: None
     """Told (done, total) after each denoising step."""
     cancelled: Callable[[], bool] = lambda: False
-    """Asked after each step and before each group of frames or tile is decoded."""
+    """Asked after each step and before each group of frames or tile is decoded; on a processor,
+    where a step may take 8 s, before each block too."""
     on_preview: Callable[[Image], None] | None = None
     """Shown a small picture of how it will look."""
     preview_every: int = 1
@@ -50,7 +51,9 @@ class Watch:
                 raise Interrupted(f"stopped after step {step + 1} of {total}")
             return state
 
-        hook = pipe.vae.decoder.register_forward_pre_hook(self.before_decoding)
+        hooks = [pipe.vae.decoder.register_forward_pre_hook(self.before_decoding)]
+        if pipe._execution_device.type == "cpu":
+            hooks += [block.register_forward_pre_hook(self.before_block) for block in _blocks(pipe)]
         try:
             with self._previews(pipe):
                 yield {"callback_on_step_end": after_step, "num_inference_steps": total}
@@ -58,12 +61,18 @@ class Watch:
             pipe.maybe_free_model_hooks()  # what an offload had moved in for the next layer
             raise
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
 
     def before_decoding(self, *_: object) -> None:
         """Raise Interrupted where the work was cancelled."""
         if self.cancelled():
             raise Interrupted("stopped before all was decoded")
+
+    def before_block(self, *_: object) -> None:
+        """Raise Interrupted where the work was cancelled."""
+        if self.cancelled():
+            raise Interrupted("stopped within a step")
 
     @contextmanager
     def _previews(self, pipe: DiffusionPipeline) -> Iterator[None]:
@@ -93,6 +102,15 @@ class Watch:
             yield
         finally:
             del scheduler.step
+
+
+def _blocks(pipe: DiffusionPipeline) -> Iterator[torch.nn.Module]:
+    """Yield the blocks of a pipeline's transformer, under whatever names it has them."""
+    from torch.nn import ModuleList
+
+    for part in pipe.transformer.children():
+        if isinstance(part, ModuleList):
+            yield from part
 
 
 SILENT = Watch()

@@ -118,10 +118,26 @@ def test_a_cancel_from_a_preview_ends_the_work(request_, weights):
         assert "step" not in vars(pipe.scheduler)
 
 
+def test_a_cancel_ends_within_a_step_on_a_processor(request_, weights):
+    """A clip's step takes seconds there: each block is a place to stop, and nothing is left."""
+    asked, steps = [], []
+    with pytest.raises(Interrupted, match="within a step"):
+        draw(
+            request_,
+            weights,
+            Watch(
+                on_step=lambda done, _: steps.append(done),
+                cancelled=lambda: asked.append(1) or len(asked) > 3,
+            ),
+        )
+    assert (len(asked), steps) == (4, [])
+    assert draw(request_, weights).tobytes() == draw(request_, weights).tobytes()
+
+
 def test_a_cancel_ends_between_tiles(request_, weights):
     """A large picture is decoded for seconds: each tile is a place to stop."""
     spec = replace(request_.spec, fit=Fit(tiling=True))
-    tiles, asked = [], []
+    tiles, asked, steps = [], [], []
     with weights.lease(spec) as pipe:
         pipe.vae.tile_sample_min_size, pipe.vae.tile_latent_min_size = 64, 8
         hook = pipe.vae.decoder.register_forward_hook(lambda *_: tiles.append(1))
@@ -129,7 +145,11 @@ def test_a_cancel_ends_between_tiles(request_, weights):
         draw(
             replace(request_, spec=spec),
             weights,
-            Watch(cancelled=lambda: asked.append(1) or len(asked) > request_.steps + 2),
+            Watch(
+                on_step=lambda done, _: steps.append(done),
+                # asked once more after the last step, then before each tile
+                cancelled=lambda: len(steps) == 4 and (asked.append(1) or len(asked) > 3),
+            ),
         )
     hook.remove()
     assert len(tiles) == 2
