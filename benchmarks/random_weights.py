@@ -78,7 +78,7 @@ def _part(spec: WeightsSpec, name: str, value: Any, place: str, tiny: bool) -> A
             return fill(module, getattr(torch, spec.dtype), place, _packed(spec, name))
         case _ if turbo and name == "scheduler":
             return RCMScheduler(sigma_max=turbo.sigma_max, ode=turbo.sampler == "rcm-ode")
-        case ["transformers", str()]:
+        case _ if name == "tokenizer":
             return _tokenizer(spec.pipeline)
         case [str(library), str(kind)]:
             made = getattr(importlib.import_module(library), kind)

@@ -248,6 +248,7 @@ def main() -> None:
     card = torch.cuda.is_available()
     if card:
         torch.set_default_device("cuda")
+        torch.backends.cudnn.allow_tf32 = False  # else a convolution's float32 has 10 bits
     figures: list[Figure] = []
     if why := missing():
         print(f"not compared with the reference: {why}")
