@@ -59,6 +59,7 @@ def run_plainly(
     cancelled: Callable[[], bool] = lambda: False,
     on_point: Callable[[str], None] = lambda _: None,
     watch: Totals | None = None,
+    make: Callable[..., object] = make,
 ) -> Run:
     """Run a campaign as the flow does, on a plain thread pool in Prefect's place."""
     (resolved, plan), _ = prepare_whole(home, name)

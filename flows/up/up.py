@@ -186,9 +186,11 @@ def _worker(place: Place) -> Part:
 
 def _deployments(place: Place) -> Part:
     """Register what prefect.yaml says; the forms offer what this home has."""
-    command = (str(Path(sys.executable).with_name("prefect")), "--no-prompt", "deploy", "--all")
-    folder = Path(flows.__file__).parent.parent
-    return Part("deployments", command, _log(place, "deployments"), cwd=folder, once=True)
+    program, package = Path(sys.executable).with_name("prefect"), Path(flows.__file__).parent
+    packed = package / "prefect.yaml"  # in the wheel; in a clone it lies at its root
+    file = packed if packed.exists() else package.parent / packed.name
+    command = (str(program), "--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+    return Part("deployments", command, _log(place, "deployments"), cwd=file.parent, once=True)
 
 
 def _site(place: Place) -> Part:
