@@ -51,12 +51,6 @@ def desk(tmp_path):
     ledger.close()
 
 
-def turn(jobs: Jobs) -> None:
-    """Look at every open job once, as the site does twice a second."""
-    for job in jobs.open():
-        jobs._look(job)
-
-
 def test_the_same_key_is_the_same_job(desk):
     """Said again it is not done again; with other words it is refused; others have own keys."""
     asked = {"kind": "campaign", "campaign": "stills"}
@@ -74,12 +68,12 @@ def test_a_job_is_started_once_and_ends_once(desk):
     job, _ = desk.submit("a", {"kind": "campaign", "campaign": "stills"})
     add_hook(desk.ledger, "http://127.0.0.1:9/")
     for _ in range(3):
-        turn(desk)
+        desk.turn()
     assert desk.runner.started == [job.id]
     assert desk.get(job.id).state == "running"
     desk.runner.outcome = ("failed", "no disk")
     stale = desk.open()
-    turn(desk)
+    desk.turn()
     for one in stale:
         desk._look(one)
     found = desk.get(job.id)
@@ -94,14 +88,14 @@ def test_a_cancelled_job_ends_as_cancelled(desk):
     """One that waits is never started; one that runs is asked to end; an ended one stays."""
     waiting, _ = desk.submit("a", {"kind": "campaign", "campaign": "stills"})
     desk.cancel(waiting.id)
-    turn(desk)
+    desk.turn()
     assert (desk.get(waiting.id).state, desk.runner.started) == ("cancelled", [])
     running, _ = desk.submit("a", {"kind": "campaign", "campaign": "stills"})
-    turn(desk)
+    desk.turn()
     assert desk.cancel(running.id).state == "cancelling"
     assert desk.runner.cancelled == [running.id]
     desk.runner.outcome = ("failed", "killed")
-    turn(desk)
+    desk.turn()
     assert desk.get(running.id).state == "cancelled"
     assert desk.cancel(running.id).state == "cancelled"
 

@@ -7,8 +7,10 @@ import re
 import pytest
 
 from catalogs.catalog import Catalog
+from catalogs.node import Address, Node
 from catalogs.runs import write_run
 from flows.site.lineage import layers
+from tasks.stage import Draft
 from tests.gallery_data import DAYS, TEXTS
 from tests.site_data import home_with_a_week, visit
 
@@ -156,3 +158,25 @@ def test_a_graph_stands_right_of_what_it_is_made_from():
     edges = [("photo", "clip"), ("clip", "file"), ("logo", "mark"), ("mark", "file")]
     found = layers(["file", "clip", "mark", "photo", "logo"], edges)
     assert [sorted(column) for column in found] == [["logo", "photo"], ["clip", "mark"], ["file"]]
+
+
+def test_assets_are_found_by_the_hashtags_they_go_out_with(tmp_path):
+    """A delivery bears its caption's tags; each leads to all that bear it."""
+    week = home_with_a_week(tmp_path / "home")
+    shot = next(iter(week.run.shots))
+    params = {"language": "zh", "title": "t", "text": "x #春日", "hashtags": ["春日", "口红"]}
+    node = Node(Address("caption", shot, "", "douyin"), "caption", 1, params)
+    with week.store.workspace() as desk:
+        (desk / "caption.json").write_text("{}", "utf-8")
+        draft = Draft(desk / "caption.json", "text", "application/json")
+        week.commit(node, {"caption": draft})
+    Catalog(week.home.catalog, week.store).refresh()
+    with visit(week.home) as client:
+        (found,) = assets(client, tag="#春日")
+        assert (found["shot"], found["delivery"], found["tags"]) == (
+            shot, "douyin", ["春日", "口红"],
+        )  # fmt: skip
+        assert (
+            'href="/search?tag=%E5%8F%A3%E7%BA%A2"' in client.get(f"/assets/{found['sha256']}").text
+        )
+        assert "春日 (1)" in client.get("/search").text

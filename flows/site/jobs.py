@@ -172,13 +172,17 @@ class Jobs:
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            for job in self.open():
-                try:
-                    self._look(job)
-                except KeyreelError as error:
-                    end(self.ledger, job, "failed", str(error))
-                except (OSError, sqlite3.Error) as error:
-                    log.warning("job %s: %s", job.id, error)
+            self.turn()
+
+    def turn(self) -> None:
+        """Look once at every open job: start it, or see what became of it."""
+        for job in self.open():
+            try:
+                self._look(job)
+            except KeyreelError as error:
+                end(self.ledger, job, "failed", str(error))
+            except (OSError, sqlite3.Error) as error:
+                log.warning("job %s: %s", job.id, error)
 
     def _look(self, job: Job) -> None:
         """Start a job, or see what became of it."""
