@@ -130,6 +130,17 @@ def test_a_prefix_on_all_names_is_known(prefix, tmp_path):
         fitted(file, "z_image")
 
 
+def test_the_head_of_a_language_model_lies_beside_its_names(tmp_path):
+    """Qwen as its publisher's own class saves it: `model.` on all but the layer that writes."""
+    file = header("qwen_3_4b", tmp_path)
+    before = len(fitted(file, "qwen_3_4b").pieces)
+    file.entries["lm_head.weight"] = file.entries["model.embed_tokens.weight"]
+    assert len(fitted(file, "qwen_3_4b").pieces) == before
+    file.entries["norm.weight"] = file.entries.pop("model.norm.weight")
+    with pytest.raises(BadFile, match=r"key 'norm\.weight' is none that Qwen3Model has"):
+        fitted(file, "qwen_3_4b")
+
+
 def scaled(name, tmp_path, *, scale, dtype="F8_E4M3"):
     """Return the header of ComfyUI's fp8 repackaging: linear weights of blocks in 8 bits."""
     file = header(name, tmp_path)

@@ -116,8 +116,9 @@ def match(
     weights, problems = _weights(file.entries, prefix)
     found: dict[str, Piece] = {}
     for name, source, scale in weights:
-        named = layout.rule_of(name) if source.startswith(prefix) else None
-        if named is None or not set(named[1]) <= expected.keys():
+        named = layout.rule_of(name)
+        stray = named and named[1] and not source.startswith(prefix)
+        if named is None or stray or not set(named[1]) <= expected.keys():
             problems.append(f"key {source!r} is none that {class_name} has")
             continue
         rule, targets = named
