@@ -20,12 +20,13 @@ from flows.campaign import RUNNER, carry_out
 from flows.clips import own_clip, product_of, settings_of, shaped
 from flows.forms import Form
 from flows.mend import prepare_whole
+from flows.offers import titled
 from flows.package import Packed, pack
 from flows.plan import Prepared
 from flows.single import seeded
 from flows.table import read_table
 
-TITLE = Field(json_schema_extra={"title": "Your table"})
+TITLE = titled("Your table")
 
 
 class Batch(Form):
@@ -40,12 +41,12 @@ class Batch(Form):
     )
 
 
-def titled() -> str:
+def named() -> str:
     """Return a flow run's name: its table's."""
     return str(flow_run.get_parameters()["request"].table)[:60]
 
 
-@flow(name="batch", flow_run_name=titled, task_runner=RUNNER, persist_result=False)
+@flow(name="batch", flow_run_name=named, task_runner=RUNNER, persist_result=False)
 def batch(request: Annotated[Batch, TITLE]) -> State[str] | str:
     """Make a clip of every row of a table, and one zip of them all.
 

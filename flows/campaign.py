@@ -26,7 +26,7 @@ from catalogs.record import Record
 from configs.errors import Interrupted, KeyreelError, Passing
 from configs.home import Home
 from configs.notice import notices
-from flows import artifacts
+from flows import artifacts, offers
 from flows.approval import settled
 from flows.approval_form import began, take_answers, wait_for_verdicts
 from flows.book import Book
@@ -59,21 +59,21 @@ RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()))
     **TELLING,
 )
 def campaign(
-    campaign: str,
-    home: str | None = None,
-    start: dt.date | None = None,
-    profile: str | None = None,
-    seed: int | None = None,
+    campaign: offers.Campaign,
+    home: offers.Folder = None,
+    start: offers.FirstDay = None,
+    profile: offers.Machine = None,
+    seed: offers.Chance = None,
 ) -> State[str] | str:
     """Make every delivery of a campaign that is not made yet.
 
     Args:
-        campaign: name of a file in the home's `campaigns/`.
-        home: folder of the workspace; left out: KEYREEL_HOME.
-        start: first day, in place of the campaign's own.
-        profile: which models run; left out: the campaign's own, or what fits the device.
-        seed: in place of the campaign's own. Where both are left out, one is drawn from this
-            flow run's id, so that a retry draws the same.
+        campaign: Which one to make: a file of the home's folder campaigns.
+        home: The folder of the workspace. None: the worker's own.
+        start: In place of the campaign's own. None: as the campaign says.
+        profile: Which machine's models. None: as the campaign says, or what fits.
+        seed: The number that chance starts from, in place of the campaign's own. None: that, or one
+            drawn from this flow run's id, so that a retry draws the same.
 
     Returns:
         The run's id.

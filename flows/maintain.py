@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
@@ -10,11 +11,12 @@ from prefect.artifacts import create_table_artifact
 from configs.base import Json
 from configs.home import Home
 from flows import resident
+from flows.offers import Offers, profiles, titled
 from flows.upkeep import collect, rebuild_catalog
 
 
 @flow(name="gpu-prewarm", persist_result=False)
-def gpu_prewarm(profile: str = "auto") -> None:
+def gpu_prewarm(profile: Annotated[str, Offers(profiles), titled("Machine")] = "auto") -> None:
     """Load the models before work arrives, into the resident GPU process.
 
     Args:
@@ -32,12 +34,15 @@ def gpu_release() -> None:
 
 
 @flow(name="catalog-maintenance", persist_result=False)
-def catalog_maintenance(delete: bool = False, rebuild: bool = False) -> None:
+def catalog_maintenance(
+    delete: Annotated[bool, titled("Delete what nothing uses")] = False,
+    rebuild: Annotated[bool, titled("Build the catalog anew")] = False,
+) -> None:
     """Look after catalog and disk.
 
     Args:
-        delete: Delete files that no campaign's latest run uses. Off: only say how much it is.
-        rebuild: Build the catalog anew from the records on disk.
+        delete: Files that no campaign's latest run uses. Off: only say how much it is.
+        rebuild: From the records on disk, where it was lost or is in doubt.
     """
     rows = [
         dict(zip(("what", "result"), row, strict=True))

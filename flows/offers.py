@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import GetJsonSchemaHandler
+from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from configs.errors import KeyreelError
 from configs.home import Home
+from configs.library import Library
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -51,6 +53,11 @@ class Blank:
         return next(one for one in schema["anyOf"] if one != {"type": "null"})
 
 
+def titled(title: str) -> Any:  # noqa: ANN401  (pydantic's own)
+    """Return what gives a flow's parameter a title for people: else it has its name in code."""
+    return Field(json_schema_extra={"title": title})
+
+
 def campaigns(home: Home) -> list[str]:
     """Return the names of the home's campaigns."""
     return sorted(file.stem for file in home.campaigns.glob("*.yaml"))
@@ -75,3 +82,15 @@ def models(makes: str) -> Callable[[Home], list[str]]:
         return [row.name for row in shelf(home) if row.makes == makes and row.there]
 
     return there
+
+
+def profiles(home: Home) -> list[str]:
+    """Return the names of the profiles."""
+    return ["auto", *Library.open(home).profiles]
+
+
+Campaign = Annotated[str, Offers(campaigns), titled("Campaign")]
+Folder = Annotated[str | None, titled("Home")]
+FirstDay = Annotated[dt.date | None, titled("First day")]
+Machine = Annotated[Annotated[str, Offers(profiles)] | None, titled("Machine")]
+Chance = Annotated[int | None, titled("Seed")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
@@ -17,11 +16,9 @@ from configs.library import Library
 from configs.load import load_campaign
 from flows.campaign import RUNNER, carry_out
 from flows.mend import prepare_whole
-from flows.offers import Offers, campaigns
+from flows.offers import Campaign
 from flows.plan import Plan, Prepared
 from tasks.stages import STAGES
-
-Campaign = Annotated[str, Offers(campaigns)]
 
 
 @flow(
@@ -34,8 +31,8 @@ def rerender_deliveries(campaign: Campaign) -> State[str] | str:
     """Bring a campaign's finished files up to date without drawing anything anew.
 
     Args:
-        campaign: What its latest run made is taken; changed logos, titles, labels, sounds and
-            platform sizes are put on. Pictures and clips that are not made yet are left out.
+        campaign: What its latest run drew is taken; changed logos, titles, labels, sounds and
+            platform sizes are put on. What is not drawn yet is left out.
     """
     home = Home.find()
     prepared = latest(home, campaign)

@@ -11,26 +11,26 @@ from uuid import UUID
 from prefect import flow, get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from pydantic import Field
 
 from configs.home import Home
 from flows.campaign import RUNNER, carry_out
 from flows.clips import brief
 from flows.forms import Form, ImageToVideo, TextToVideo
 from flows.mend import prepare_whole
+from flows.offers import titled
 from flows.resolve import first_seed
 
 F = TypeVar("F", bound=Form)
-TITLE = Field(json_schema_extra={"title": "Your clip"})
+TITLE = titled("Your clip")
 
 
-def titled() -> str:
+def named() -> str:
     """Return a flow run's name: what is asked for, in its first words."""
     asked = flow_run.get_parameters()["request"]
     return str(asked.prompt if isinstance(asked, TextToVideo) else asked.picture)[:60]
 
 
-@flow(name="text-to-video", flow_run_name=titled, task_runner=RUNNER, persist_result=False)
+@flow(name="text-to-video", flow_run_name=named, task_runner=RUNNER, persist_result=False)
 def text_to_video(request: Annotated[TextToVideo, TITLE]) -> State[str] | str:
     """Make a clip from words: a picture is drawn from them, and then moves.
 
@@ -40,7 +40,7 @@ def text_to_video(request: Annotated[TextToVideo, TITLE]) -> State[str] | str:
     return make_one("text-to-video", request)
 
 
-@flow(name="image-to-video", flow_run_name=titled, task_runner=RUNNER, persist_result=False)
+@flow(name="image-to-video", flow_run_name=named, task_runner=RUNNER, persist_result=False)
 def image_to_video(request: Annotated[ImageToVideo, TITLE]) -> State[str] | str:
     """Make a clip from a picture of the home.
 

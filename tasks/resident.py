@@ -120,8 +120,10 @@ class Maker:
             raise BadInput("the request is another version's: start the resident process again")
 
         def on_progress(step: Progress) -> None:
-            seen = base64.b64encode(step.preview).decode()
-            told.say({"done": step.done, "total": step.total, "preview": seen})
+            news: dict[str, Json] = {"done": step.done, "total": step.total}
+            if step.preview:
+                news["preview"] = base64.b64encode(step.preview).decode()
+            told.say(news)
 
         studio = Studio(
             self.home,
