@@ -11,25 +11,39 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Response, Security
 from fastapi import Path as InPath
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from configs.errors import BadFile
+from configs.errors import BadFile, BadInput
 from configs.wording import unknown
 from flows.forms import ImageToVideo, TextToVideo
-from flows.offers import campaigns
+from flows.offers import Blank, campaigns
 from flows.site.guard import need
 from flows.site.jobs import Job, State
 from flows.site.pages import Asked, Digest, known
 from flows.site.place import Here, Site
 from flows.site.session import Visitor
-from flows.variant import MOST_SEED
 
 RunState = Literal["running", "done", "failed", "interrupted"]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 JobId = Annotated[str, InPath(pattern=r"^[0-9a-f]{16}$")]
 RunId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
-Seed = Annotated[int, Field(ge=0, le=MOST_SEED, strict=True)]
+
+
+def _number(value: object) -> object:
+    """Refuse text and truth where a number is asked for; 5.0 is a whole number in JSON.
+
+    Raises:
+        ValueError: where it is one of these.
+    """
+    if isinstance(value, str | bool):
+        raise ValueError("must be a number, without quotes")
+    return value
+
+
+Number = BeforeValidator(_number)
+Seed = Annotated[int, Field(ge=0, le=2**53), Number]
+"""Larger ones are not exact in every program's JSON."""
 
 
 class Told(BaseModel):
@@ -48,7 +62,7 @@ class Problem(Told):
 class Campaign(Told):
     """Run a campaign of the home: all of it that is not made yet."""
 
-    kind: Literal["campaign"] = "campaign"
+    kind: Literal["campaign"]
     campaign: Annotated[str, Field(max_length=64)]
     """A file in `campaigns/`, without its `.yaml`."""
     start: dt.date | None = None
@@ -65,7 +79,7 @@ class Changes(Told):
     prompt: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
     negative: Annotated[str, Field(max_length=4000)] | None = None
     seed: Seed | None = None
-    steps: Annotated[int, Field(ge=1, le=200, strict=True)] | None = None
+    steps: Annotated[int, Field(ge=1, le=200), Number] | None = None
 
 
 class Variant(Told):
@@ -76,18 +90,45 @@ class Variant(Told):
     changes: Changes
 
 
+def _filled(value: object) -> object:
+    """Refuse null, and text for numbers: Prefect's page sends neither, and its form takes both.
+
+    Raises:
+        ValueError: where there is one.
+    """
+    if not isinstance(value, dict):
+        return value
+    if empty := [name for name in value if value[name] is None]:
+        raise ValueError(f"{empty[0]}: leave it out, or give a value")
+    for name in {"seed", "steps", "seconds"} & value.keys():
+        _number(value[name])
+    return value
+
+
+class Words(TextToVideo):
+    """The form, with a seed that is exact in every program's JSON."""
+
+    seed: Annotated[Seed | None, Blank()] = None
+
+
+class Picture(ImageToVideo):
+    """The form, with a seed that is exact in every program's JSON."""
+
+    seed: Annotated[Seed | None, Blank()] = None
+
+
 class Clip(Told):
     """Make one clip: the fields are those of the form in Prefect's pages."""
 
     kind: Literal["text-to-video"]
-    request: TextToVideo
+    request: Annotated[Words, BeforeValidator(_filled)]
 
 
 class Moved(Told):
     """Make one clip of a picture of the home."""
 
     kind: Literal["image-to-video"]
-    request: ImageToVideo
+    request: Annotated[Picture, BeforeValidator(_filled)]
 
 
 class JobTold(Told):
@@ -188,6 +229,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         401: "No token, or one that was revoked.",
         403: "The token's role may not do this.",
         404: "There is none.",
+        409: "The Idempotency-Key was given to another request, or too many jobs wait.",
         413: "The request is too long.",
         422: "Something of the request is wrong; the title says what.",
         429: "Too many requests; Retry-After says when.",
@@ -269,7 +311,10 @@ def submit(
         raise HTTPException(403, "this needs a token of the role admin")
     _check(site, asked)
     told = asked.model_dump(mode="json", exclude_none=True)
-    job, new = site.jobs.submit(visitor.token.id, told, idempotency_key)
+    try:
+        job, new = site.jobs.submit(visitor.token.id, told, idempotency_key)
+    except BadInput as error:
+        raise HTTPException(409, str(error)) from None
     response.status_code = 202 if new else 200
     return JobTold.of(job)
 

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
@@ -87,6 +89,8 @@ def open_site(home: Home) -> Site:
 def refused(request: Request, error: Exception) -> Response:
     """Answer with a sentence, where a request cannot be done."""
     status, message, headers = told(error)
+    if status == 405:
+        headers["allow"] = ", ".join(sorted(methods(request)))
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
         return said(request, status, message, headers)
     renderer = request.app.state.site.renderer
@@ -94,10 +98,22 @@ def refused(request: Request, error: Exception) -> Response:
     return page
 
 
+def methods(request: Request) -> set[str]:
+    """Return what may be done at an address: each of its routes knows its own methods alone."""
+    return {
+        method
+        for part in (pages, acts, api)
+        for route in part.routes.routes
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+
+
 def told(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Return the status, sentence and headers of what stopped a request."""
     if isinstance(error, HTTPException):
-        return error.status_code, str(error.detail), dict(error.headers or {})
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        return error.status_code, str(error.detail), headers
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])

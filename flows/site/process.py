@@ -47,6 +47,8 @@ class Processes:
                 raise KeyreelError(f"its process did not start; see {self._log(job)}")
             return ""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if held(self.folder / "turn") or any(one.poll() is None for one in self.children.values()):
+            return ""  # it waits as a row: fifty that wait as processes would take 8 GB
         with (self.home.root / self._log(job)).open("ab") as said:
             self.children[job.id] = subprocess.Popen(
                 [sys.executable, "-m", "flows.site.process", str(self.home.root), job.id],
