@@ -28,6 +28,7 @@ def test_the_wheel_has_the_five_packages_with_their_data(names):
     """Code, YAML, SQL, pages, logo and weights go along."""
     assert {
         "flows/campaign.py",
+        "flows/prefect.yaml",
         "tasks/stages.py",
         "configs/deliveries.yaml",
         "configs/prompts/product-closeup.yaml",

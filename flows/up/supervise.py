@@ -26,6 +26,8 @@ LONGEST_WAIT = 30.0
 STOP_SECONDS = 8.0
 """For all to end by themselves; then they are killed. People wait ten."""
 LOOK_SECONDS = 0.1
+ORPHAN_SECONDS = 2.0
+"""Every process of the machine is looked at then, which takes milliseconds."""
 
 Say = Callable[[str], None]
 
@@ -100,6 +102,7 @@ class Supervisor:
     def __init__(self, say: Say) -> None:
         self.say = say
         self.runs: list[_Run] = []
+        self.due = 0.0
         _adopt_orphans()
 
     def start(self, part: Part) -> None:
@@ -108,18 +111,13 @@ class Supervisor:
         run.start()
         self.runs.append(run)
 
-    def alive(self, name: str) -> bool:
-        """Say whether the part's process runs at this moment."""
-        return any(
-            run.part.name == name and run.process and run.process.poll() is None
-            for run in self.runs
-        )
-
     def look(self) -> None:
         """Start again what has died; to be called often."""
         for run in self.runs:
             run.look(self.say)
-        _end_orphans({run.process.pid for run in self.runs if run.process})
+        if time.monotonic() >= self.due:
+            self.due = time.monotonic() + ORPHAN_SECONDS
+            _end_orphans({run.process.pid for run in self.runs if run.process})
 
     def stop(self) -> None:
         """End all parts, the last started first, with all that they started; kill what stays."""

@@ -70,16 +70,20 @@ class Place:
             "KEYREEL_HOME": str(self.home.root),
             "PREFECT_HOME": str(self.home.state / "prefect"),
             "PREFECT_API_URL": self.api,
-            # The pages ask port 4200 else, whatever port they came from.
-            "PREFECT_SERVER_UI_API_URL": self.api,
+            # Else the pages ask 127.0.0.1:4200, wherever the browser and the server are.
+            "PREFECT_SERVER_UI_API_URL": "/api",
             # Kept in memory, a killed server's leases hold their slots for ever.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         }
+        if not self.server:  # links lead there; a name that others reach may be set
+            told[GALLERY] = os.environ.get(GALLERY, self.site)
         if self.auth:
             told["PREFECT_API_AUTH_STRING"] = told["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
         return told
 
 
+GALLERY = "KEYREEL_GALLERY"
+"""As `flows.artifacts` reads it, which imports Prefect: the parts are told before that."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
