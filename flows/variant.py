@@ -44,7 +44,7 @@ def changes_of(record: Record) -> dict[str, Json]:
 
 
 def parse(words: Mapping[str, str]) -> dict[str, Json]:
-    """Return changes from `name: text`, as a form or a command line has them.
+    """Return changes from `name: text`, as a form has them.
 
     Raises:
         BadInput: where a name is none of `CHANGES`, or a number is none.
@@ -84,7 +84,8 @@ def variant(
     first = _changed(record, changes, library, home)
     nodes = list(_follow(store, source, record.key, first))
     run = _begin(source, record, changes, nodes)
-    profile = library.profiles[str(source.parameters.get("profile", "mini"))]
+    name = str(source.parameters.get("profile", ""))
+    profile = library.profiles.get(name) or library.profiles["mini"]
     studio = Studio(
         home, store, library.models, budget_gb=profile.budget_gb, offload=profile.offload,
         cancelled=cancelled,
@@ -110,8 +111,6 @@ def _run_of(home: Home, key: str) -> Run:
 def _changed(record: Record, changes: Mapping[str, Json], library: Library, home: Home) -> Node:
     """Return the node of a record with other params, checked as a plan checks them."""
     node, old = node_of(record), changes_of(record)
-    if node.kind in STAGES and node.version != STAGES[node.kind].version:
-        raise BadInput(f"{node.address} was made by another version of {node.kind}; run it again")
     if names := [name for name in changes if name not in old]:
         raise BadInput(
             f"{node.address}: {unknown('change', names[0], old)}"
@@ -120,9 +119,25 @@ def _changed(record: Record, changes: Mapping[str, Json], library: Library, home
         )
     if all(old[name] == value for name, value in changes.items()):
         raise BadInput(f"{node.address}: nothing is changed")
-    model = library.models[str(record.notes["model"])]
-    _check(changes, model, home)
-    return replace(node, params={**node.params, **changes})
+    name = str(record.notes.get("model", ""))
+    if name not in library.models:
+        raise BadInput(f"{node.address}: its model {name!r} is not known here any more")
+    _check(changes, library.models[name], home)
+    return _current(replace(node, params={**node.params, **changes}))
+
+
+def _current(node: Node) -> Node:
+    """Return a node whose stage still draws as it did: another version's pixels have other keys.
+
+    Raises:
+        BadInput: where it does not.
+    """
+    if node.version != STAGES[node.kind].version:
+        raise BadInput(
+            f"{node.address} was made by version {node.version} of {node.kind}, whose pixels "
+            "differ from today's: run its campaign again, then try the change"
+        )
+    return node
 
 
 def _check(changes: Mapping[str, Json], model: Model, home: Home) -> None:
@@ -154,7 +169,7 @@ def _follow(store: Store, source: Run, key: str, first: Node) -> Iterator[Node]:
             for port, at in node.inputs.items()
         }
         if inputs != node.inputs:
-            made = replace(node, inputs=inputs)
+            made = _current(replace(node, inputs=inputs))
             anew[entry.key] = made.key
             yield made
 

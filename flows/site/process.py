@@ -43,7 +43,7 @@ class Processes:
             KeyreelError: where it ended before it could.
         """
         if (child := self.children.get(job.id)) is not None:
-            if child.poll() is not None:
+            if child.poll() is not None and not held(self._place(job)):
                 raise KeyreelError(f"its process did not start; see {self._log(job)}")
             return ""
         self.folder.mkdir(parents=True, exist_ok=True)
