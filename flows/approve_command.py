@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,20 @@ def approve(
         for key in keys:
             judge(home, key, verdict, note, by or getpass.getuser())
     screen.judged(home, keyframes(home, name))
+    if "PREFECT_API_URL" in os.environ:
+        _go_on(home)
+
+
+def _go_on(home: Home) -> None:
+    """Let flow runs go on that waited for these verdicts; `keyreel up` does so by itself."""
+    from prefect.client.orchestration import get_client
+
+    from flows import screen
+    from flows.approval_form import resume
+
+    with get_client(sync_client=True) as client:
+        for words in resume(client, home):
+            screen.say(words)
 
 
 def _chosen(found: Sequence[Keyframe], words: Sequence[str]) -> list[str]:

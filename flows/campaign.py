@@ -8,7 +8,9 @@ Says when work starts and what people see of it in Prefect; how a file is made i
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 from prefect.utilities.annotations import quote
 
+from catalogs.node import Node
 from catalogs.record import Record
 from configs.errors import Interrupted, KeyreelError, Passing
 from configs.home import Home
@@ -30,6 +33,7 @@ from flows import artifacts, offers
 from flows.approval import settled
 from flows.approval_form import began, take_answers, wait_for_verdicts
 from flows.book import Book
+from flows.cancel import cancels, end_cancelled
 from flows.execute import Done, Work, execute
 from flows.mend import prepare_whole
 from flows.notify import TELLING, say
@@ -37,12 +41,15 @@ from flows.plan import Prepared
 from flows.progress import Totals, current_watch
 from flows.resident import make
 from flows.signals import stop_on_signals
+from flows.turns import turn
 from tasks.stage import Studio
 from tasks.stages import STAGES
 
 SLOTS = {"plan": 1, "gpu": 1, "cpu": 2}
 """Works of each lane at once: a shot's exports are up to four one-threaded encoders, 0.6 GB."""
 
+LONGEST = 2 * 3600.0
+"""Seconds that one shot's stage may take: far above what any model was measured to need."""
 LATE = dt.timedelta(minutes=15)
 """A busy machine takes a minute to begin a run."""
 
@@ -112,7 +119,11 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
     """
     resolved, plan = prepared
     watch = current_watch()
-    with stop_on_signals() as stop, Book.open(home, resolved, plan, watch) as book:
+    with (
+        stop_on_signals() as signalled,
+        cancels() as cancelled,
+        Book.open(home, resolved, plan, watch) as book,
+    ):
         get_run_logger().info("%s", plan.headline())
         watch.costs = {row.stage: row.seconds / max(row.new + row.stale, 1) for row in plan.rows}
         live = artifacts.Live(watch, home)
@@ -120,6 +131,9 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
         def beat() -> None:
             book.tick()
             live.show()
+
+        def stop() -> bool:
+            return signalled() or cancelled.is_set()
 
         studio = book.studio(stop, previews=artifacts.looked_at())
         outcome = execute(
@@ -133,6 +147,8 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
         live.show(last=True)
         run = book.close(outcome, interrupted=stop())
         artifacts.table(run, book.files)
+    if cancelled.is_set():
+        end_cancelled("cancelled; what was finished is kept")
     if run.state == "interrupted":
         raise Interrupted("stopped; what was finished is kept, and the next run goes on from it")
     if run.state == "failed":
@@ -173,16 +189,31 @@ def error_of(state: State[int]) -> BaseException | None:
 
 
 def make_work(name: str, work: Work, studio: Studio, watch: Totals, run_id: str) -> int:
-    """Make the nodes of one shot and stage; return how many."""
+    """Make the nodes of one shot and stage; return how many.
+
+    Raises:
+        Passing: where it took too long.
+        KeyreelError: where it failed, or was cancelled.
+    """
+    with turn(work.lane, studio):
+        end = time.monotonic() + LONGEST
+        hurried = replace(studio, cancelled=lambda: studio.cancelled() or time.monotonic() > end)
+        try:
+            return sum(1 for _ in _made(work, hurried, watch, run_id))
+        except Interrupted:
+            if studio.cancelled():
+                raise
+            raise Passing(f"took longer than {LONGEST / 60:.0f} minutes, and was stopped") from None
+
+
+def _made(work: Work, studio: Studio, watch: Totals, run_id: str) -> Iterator[Node]:
     logger = get_run_logger()
-    count = 0
     for node, record in make(STAGES[work.kind], work.nodes, studio, run=run_id):
         watch.finish(node)
         logger.info("%s: %.1f s", node.address, record.seconds)
         for fallback in _fallbacks(record):
             logger.warning("%s: %s", node.address, fallback)
-        count += 1
-    return count
+        yield node
 
 
 def _fallbacks(record: Record) -> list[str]:
