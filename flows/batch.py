@@ -23,6 +23,7 @@ from flows.mend import prepare_whole
 from flows.offers import titled
 from flows.package import Packed, pack
 from flows.plan import Prepared
+from flows.refusal import in_words
 from flows.single import seeded
 from flows.table import read_table
 
@@ -53,8 +54,13 @@ def batch(request: Annotated[Batch, TITLE]) -> State[str] | str:
     Args:
         request: Fill in what you want; what stays empty is chosen for you.
     """
+    return in_words(lambda: make_all(request))
+
+
+def make_all(form: Batch) -> State[str] | str:
+    """Make and pack what a table asks for, in the flow run this is called in."""
     home = Home.find()
-    prepared, _ = prepare_whole(home, brief(seeded(request), home))
+    prepared, _ = prepare_whole(home, brief(seeded(form), home))
     ended = carry_out(home, prepared)
     for path in zipped(home, prepared, str(ended if isinstance(ended, str) else ended.data)).zips:
         get_run_logger().info("packed: %s", path)

@@ -18,6 +18,7 @@ from flows.campaign import RUNNER, carry_out
 from flows.mend import prepare_whole
 from flows.offers import Campaign
 from flows.plan import Plan, Prepared
+from flows.refusal import in_words
 from tasks.stages import STAGES
 
 
@@ -34,6 +35,11 @@ def rerender_deliveries(campaign: Campaign) -> State[str] | str:
         campaign: What its latest run drew is taken; changed logos, titles, labels, sounds and
             platform sizes are put on. What is not drawn yet is left out.
     """
+    return in_words(lambda: make_ready(campaign))
+
+
+def make_ready(campaign: str) -> State[str] | str:
+    """Make what needs no GPU of a campaign, in the flow run this is called in."""
     home = Home.find()
     prepared = latest(home, campaign)
     whole = len(prepared.plan.work())

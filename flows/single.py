@@ -18,6 +18,7 @@ from flows.clips import brief
 from flows.forms import Form, ImageToVideo, TextToVideo
 from flows.mend import prepare_whole
 from flows.offers import titled
+from flows.refusal import in_words
 from flows.resolve import first_seed
 
 F = TypeVar("F", bound=Form)
@@ -37,7 +38,7 @@ def text_to_video(request: Annotated[TextToVideo, TITLE]) -> State[str] | str:
     Args:
         request: Fill in what you want; what stays empty is chosen for you.
     """
-    return make_one("text-to-video", request)
+    return in_words(lambda: make_one("text-to-video", request))
 
 
 @flow(name="image-to-video", flow_run_name=named, task_runner=RUNNER, persist_result=False)
@@ -47,7 +48,7 @@ def image_to_video(request: Annotated[ImageToVideo, TITLE]) -> State[str] | str:
     Args:
         request: Fill in what you want; what stays empty is chosen for you.
     """
-    return make_one("image-to-video", request)
+    return in_words(lambda: make_one("image-to-video", request))
 
 
 def make_one(kind: str, form: Form) -> State[str] | str:

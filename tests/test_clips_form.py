@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from zipfile import ZipFile
 
 import pytest
 
+from catalogs.store import Store
 from configs.errors import BadField, BadInput
 from configs.library import Library
-from flows.batch import Batch
+from flows.batch import Batch, zipped
 from flows.batch import brief as batch_brief
 from flows.clips import brief
 from flows.forms import ImageToVideo, TextToVideo
 from flows.plan import prepare
-from tests.campaigns import home_with
+from tests.campaigns import home_with, run_plainly
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +177,23 @@ def test_a_table_in_another_encoding_says_how_to_save_it(home):
     (folder / "gbk.csv").write_bytes("prompt\n口红\n".encode("gbk"))
     with pytest.raises(BadField, match=r"gbk\.csv:2: is not UTF-8"):
         batch_brief(Batch(table="batches/gbk.csv", seed=1), home)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_table_becomes_one_zip(tmp_path):
+    """Two rows of equal work are drawn once and packed under both names."""
+    home = home_with(tmp_path / "home")
+    text = "name,picture,motion,steps,seed\nleft,brand/photo.png,pan-left,2,5\n"
+    asked = table(home, "two.csv", text + "again,brand/photo.png,pan-left,2,5\n")
+    run = run_plainly(home, asked)
+    assert sum(e.place.stage == "animate" and e.state == "made" for e in run.entries) == 2
+    packed = zipped(home, prepare(home, asked), run.id)
+    ((path, _),) = packed.zips.items()
+    assert path.name.startswith("batch-")
+    with ZipFile(path) as archive:
+        clips = [name for name in archive.namelist() if name.endswith(".mp4")]
+        assert len(clips) == 2
+        assert {"manifest.csv", "publish.ics"} <= set(archive.namelist())
+    held = [Store(home.store).record(key) for key in Store(home.store).held()]
+    assert sum(record.recipe["stage"] == "animate" for record in held) == 1

@@ -122,6 +122,29 @@ def finished(running, run_id: str, seconds: float = 200):
     raise TimeoutError(run["state"])
 
 
+def test_every_deployment_has_a_form_of_words(office):
+    """Nine; each field has a title and says what it is for; next week's has its hour."""
+    _, running = office
+    found = {one["name"]: one for one in ask(running, "deployments/filter", limit=50)}
+    assert set(found) == {
+        "campaign", "weekly-campaign", "text-to-video", "image-to-video", "batch",
+        "rerender-deliveries", "gpu-prewarm", "gpu-release", "catalog-maintenance",
+    }  # fmt: skip
+    (schedule,) = found["weekly-campaign"]["schedules"]
+    assert schedule["schedule"]["timezone"] == "Asia/Shanghai"
+    for deployment in found.values():
+        schema = deployment["parameter_openapi_schema"]
+        for shape in [schema, *schema.get("definitions", {}).values()]:
+            for field in shape.get("properties", {}).values():
+                assert field["title"][0].isupper()
+                assert len(field["description"]) > 10
+    form = found["text-to-video"]["parameter_openapi_schema"]["definitions"]["TextToVideo"]
+    assert next(iter(form["properties"])) == "prompt"
+    assert form["properties"]["model"]["enum"] == ["auto", "mini-clip"]
+    assert form["properties"]["look"]["enum"] == ["none", "demo", "stills"]
+    assert not any("anyOf" in field for field in form["properties"].values())
+
+
 def test_a_picture_becomes_a_clip_by_either_form(office, browser):
     """Filled in and submitted in both UIs; the second finds the first one's clip made already."""
     home, running = office
@@ -145,6 +168,30 @@ def test_a_picture_becomes_a_clip_by_either_form(office, browser):
             browser.until("document.body.innerText.includes('Completed')", 30)
             browser.picture(SCREENSHOTS / f"run{version.replace('/', '-')}.png")
     assert all(run["parameters"]["request"]["seed"] == 0 for run in runs)
+    shown = ask(running, "artifacts/filter", artifacts={"flow_run_id": {"any_": [runs[0]["id"]]}})
+    kinds = {one["key"].partition("-2026")[0].partition("-2027")[0]: one for one in shown}
+    assert {"campaign-progress", "campaign-now", "campaign-deliveries"} <= kinds.keys()
+    assert [key for key in kinds if key.startswith("preview-clip")]
+    assert kinds["campaign-progress"]["data"] == 100
+    (picture,) = [one for one in shown if one["key"].startswith("picture-")]
+    browser.open(f"{running.url}/artifacts/artifact/{picture['id']}")
+    browser.until("document.querySelector('img[src^=\"data:image/jpeg\"]')?.naturalWidth > 100", 30)
+    browser.picture(SCREENSHOTS / "picture.png", whole=False)
     (clip,) = home.deliveries.glob("image-to-video-*/*/clip/1x1-384p.mp4")
     assert clip.stat().st_size > 10_000
     assert len(Store(home.store).held()) == 6
+
+
+def test_a_wish_beyond_the_model_fails_in_one_sentence(office):
+    """The run's state says it in the form's words, and its log holds no traceback."""
+    _, running = office
+    deployment = ask(running, "deployments/name/text-to-video/text-to-video")["id"]
+    wish = {"request": {"prompt": "a mug", "steps": 50}}
+    with running.worker():
+        made = ask(running, f"deployments/{deployment}/create_flow_run", parameters=wish)
+        run = finished(running, made["id"])
+    assert run["state"]["type"] == "FAILED"
+    said = "Steps of the clip: 50 is more than mini-clip takes; write 1 to 20"
+    assert run["state"]["message"].startswith(said)
+    logs = ask(running, "logs/filter", logs={"flow_run_id": {"any_": [made["id"]]}})
+    assert not [line for line in logs if "Traceback" in line["message"]]
