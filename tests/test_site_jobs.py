@@ -193,7 +193,7 @@ def test_a_letter_is_signed_and_tried_again(tmp_path, monkeypatch):
     ledger.close()
 
 
-def until_ended(address: str, headers: dict[str, str], name: str, seconds: float = 150) -> dict:
+def until_ended(address: str, headers: dict[str, str], name: str, seconds: float = 180) -> dict:
     """Wait until a job has ended; return what the API says of it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -205,7 +205,7 @@ def until_ended(address: str, headers: dict[str, str], name: str, seconds: float
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_killed_site_harms_no_campaign(tmp_path):
     """kill -9 in mid-campaign: the job goes on, the next site tells its end, once, in a letter."""
     home = home_with(tmp_path / "home")

@@ -180,3 +180,17 @@ def test_assets_are_found_by_the_hashtags_they_go_out_with(tmp_path):
             'href="/search?tag=%E5%8F%A3%E7%BA%A2"' in client.get(f"/assets/{found['sha256']}").text
         )
         assert "春日 (1)" in client.get("/search").text
+
+
+def test_a_catalog_that_cannot_be_read_is_the_sites_own_fault(tmp_path):
+    """A damaged copy is a 500 in one sentence; made anew, the page is there again."""
+    week = home_with_a_week(tmp_path / "home")
+    with visit(week.home) as client:
+        catalog = client.app.state.site.reading.catalog
+        whole = catalog.published.read_bytes()
+        catalog.published.write_bytes(b"nothing" * 100)
+        answer = client.get("/api/v1/assets")
+        assert (answer.status_code, answer.json()["status"]) == (500, 500)
+        assert "Traceback" not in answer.text
+        catalog.published.write_bytes(whole)
+        assert client.get("/api/v1/assets").status_code == 200

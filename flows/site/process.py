@@ -24,6 +24,10 @@ from configs.home import Home
 from flows.site.jobs import Job, Jobs, State, end, tell
 from flows.site.ledger import Ledger
 
+Outcome = tuple[State, str, str]
+"""How a job ended, why, and the run that it became where that is told."""
+PARTLY = "some shots failed: see its run"
+
 
 class Processes:
     """The runner of a home where no Prefect server is.
@@ -116,39 +120,36 @@ def work(home: Home, name: str) -> None:
             end(ledger, replace(job, run=run or jobs.get(name).run), state, error)
 
 
-def _outcome(home: Home, job: Job) -> tuple[State, str, str]:
-    """Do what a job asks; return how it ended, why, and the run that it became."""
+def _outcome(home: Home, job: Job) -> Outcome:
+    """Do what a job asks."""
+    kinds = {"campaign": _run_campaign, "variant": _try_change}
     try:
-        if job.asked["kind"] == "variant":
-            return "done", "", _try_change(home, job)
-        code = (
-            _run_campaign(home, job) if job.asked["kind"] == "campaign" else _make_clip(home, job)
-        )
+        return kinds.get(str(job.asked["kind"]), _make_clip)(home, job)
     except Interrupted:
         return "cancelled", "", ""
     except KeyreelError as error:
         return "failed", str(error), ""
-    if code == Interrupted.exit_code:
-        return "cancelled", "", ""
-    return ("failed", "some shots failed: see its run", "") if code else ("done", "", "")
 
 
-def _run_campaign(home: Home, job: Job) -> int:
+def _run_campaign(home: Home, job: Job) -> Outcome:
     from flows.start import run
 
     start = job.asked.get("start")
     seed, profile = job.asked.get("seed"), job.asked.get("profile")
-    return run(
+    code = run(
         home,
         str(job.asked["campaign"]),
         dt.date.fromisoformat(str(start)) if start else None,
         str(profile) if profile else None,
         seed if isinstance(seed, int) else None,
     )
+    if code == Interrupted.exit_code:
+        return "cancelled", "", ""
+    return ("failed", PARTLY, "") if code else ("done", "", "")
 
 
-def _make_clip(home: Home, job: Job) -> int:
-    """Run one of the flows of single clips; return the exit code."""
+def _make_clip(home: Home, job: Job) -> Outcome:
+    """Run one of the flows of single clips."""
     from flows import single
     from flows.forms import ImageToVideo, TextToVideo
     from flows.server import server
@@ -166,17 +167,19 @@ def _make_clip(home: Home, job: Job) -> int:
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result
-    return 0 if state.name == "Completed" else 1
+    return ("done", "", str(result)) if state.name == "Completed" else ("failed", PARTLY, "")
 
 
-def _try_change(home: Home, job: Job) -> str:
+def _try_change(home: Home, job: Job) -> Outcome:
     from flows.signals import stop_on_signals
     from flows.variant import variant
 
     changes = job.asked["changes"]
     assert isinstance(changes, dict)
     with stop_on_signals() as stop:
-        return variant(home, str(job.asked["asset"]), changes, stop).id
+        run = variant(home, str(job.asked["asset"]), changes, stop)
+    failed = [entry.error for entry in run.entries if entry.state == "failed"]
+    return ("failed", failed[0], run.id) if failed else ("done", "", run.id)
 
 
 if __name__ == "__main__":

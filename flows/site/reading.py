@@ -5,6 +5,7 @@ Reads the published copy of the catalog, which other processes replace; never th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from catalogs.record import Asset, Entry, Run
 from catalogs.runs import read_run
 from catalogs.store import Store, in_use
 from configs.base import Json
-from configs.errors import BadFile
+from configs.errors import BadFile, BadInput, KeyreelError
 from configs.home import Home
 from configs.library import Library
 from flows.book import RUNNING
 from flows.variant import changes_of
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 STAMP_SECONDS = 0.5
@@ -73,8 +76,16 @@ class Reading:
         return self._stamp
 
     def rows(self, query: str, parameters: Mapping[str, Json] | None = None) -> list[Row]:
-        """Return what a query of `catalogs/queries/` finds."""
-        columns, found = ask(self.catalog.published, sql(query), parameters or {})
+        """Return what a query of `catalogs/queries/` finds.
+
+        Raises:
+            KeyreelError: where the catalog cannot be read: the asker has done nothing wrong.
+        """
+        try:
+            columns, found = ask(self.catalog.published, sql(query), parameters or {})
+        except BadInput as error:
+            log.warning("%s: %s", query, error)
+            raise KeyreelError("the catalog cannot be read just now; try again") from None
         return [dict(zip(columns, row, strict=True)) for row in found]
 
     def assets(self, limit: int, offset: int = 0, **filters: Json) -> list[Row]:
