@@ -16,7 +16,8 @@ class Words:
         self.folder, self.loaded = folder, ""
 
     def prepare(self):
-        pass
+        if (self.folder / "broken").exists():
+            raise ImportError("no such library")
 
     def work(self, body, told):
         name = str(body["name"])

@@ -51,6 +51,8 @@ class Resident:
         )
         deadline = time.monotonic() + 30
         while not self.client.found() and time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                return
             time.sleep(0.01)
 
     def done(self) -> list[str]:
@@ -256,6 +258,15 @@ def test_a_hostile_request_is_refused_in_a_sentence(resident, content, code):
     assert answer.status_code == code
     assert answer.json()["said"]
     assert resident.done() == []
+
+
+def test_one_that_cannot_work_ends(tmp_path):
+    """A worker that is not to be had is told in the log, not waited for."""
+    (tmp_path / "broken").touch()
+    resident = Resident(tmp_path)
+    assert resident.process.wait(20) == 1
+    assert "no such library" in resident.close()
+    resident.process.stderr.close()
 
 
 def test_a_queue_that_is_full_is_a_fault_that_may_pass(tmp_path, monkeypatch):

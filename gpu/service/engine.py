@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -151,7 +152,16 @@ class Engine:
         return {"done": self.done, "queue": queue, "worker": self.worker.status()}
 
     def _run(self) -> None:
-        self.worker.prepare()
+        """Work; a process that could not would keep its clients waiting, and so it ends."""
+        try:
+            self.worker.prepare()
+            self._serve()
+        except BaseException:
+            if not self._stopping:
+                LOG.exception("no work can be done")
+                os._exit(1)
+
+    def _serve(self) -> None:
         while job := self._take():
             began = time.monotonic()
             job.say({"working": True})
