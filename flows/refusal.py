@@ -1,4 +1,7 @@
-"""A flow that cannot do what was asked says so in one sentence, not with a traceback."""
+"""A flow that cannot do what was asked says so in one sentence: the state of its run.
+
+Prefect's engine logs a traceback of its own after it, as after every failed run.
+"""
 
 from __future__ import annotations
 

@@ -70,6 +70,7 @@ class Place:
             "KEYREEL_HOME": str(self.home.root),
             "PREFECT_HOME": str(self.home.state / "prefect"),
             "PREFECT_API_URL": self.api,
+            "KEYREEL_GALLERY": self.site,  # what a run's table points to
             # Else the pages ask 127.0.0.1:4200, wherever the browser and the server are.
             "PREFECT_SERVER_UI_API_URL": "/api",
             # Kept in memory, a killed server's leases hold their slots for ever.
