@@ -23,7 +23,7 @@ import psutil
 STEADY_SECONDS = 60.0
 """A process that lived so long begins again with the shortest wait."""
 LONGEST_WAIT = 30.0
-STOP_SECONDS = 8.0
+STOP_SECONDS = 6.0
 """For all to end by themselves; then they are killed. People wait ten."""
 LOOK_SECONDS = 0.1
 ORPHAN_SECONDS = 2.0
