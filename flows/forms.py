@@ -181,7 +181,7 @@ class ImageToVideo(Form):
         min_length=1,
         max_length=400,
         title="Picture",
-        description="A file of the home, such as brand/mug.jpg; the gallery site takes uploads.",
+        description="A file of the home, such as brand/mug.jpg.",
     )
     movement: str = Field(
         "",

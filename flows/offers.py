@@ -67,8 +67,7 @@ def pictures(home: Home) -> list[str]:
     """Return the home's own pictures, as a campaign names them."""
     return sorted(
         file.relative_to(home.root).as_posix()
-        for folder in (home.root / "brand", home.root / "uploads")
-        for file in folder.rglob("*")
+        for file in (home.root / "brand").rglob("*")
         if file.suffix.lower() in PICTURES and file.is_file()
     )
 
