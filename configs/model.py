@@ -135,6 +135,8 @@ class Model(Declaration):
     multiple: Count = 16
     """Sides must divide by this."""
     steps: Count
+    min_steps: Count = 1
+    """2 where the schedule ends at a noise of its own, which a single step cannot reach."""
     max_steps: Count = 50
     guidance: Amount = 0.0
     max_guidance: Amount = 0.0
@@ -184,6 +186,8 @@ class Model(Declaration):
     def _work_wrong(self) -> str:
         if self.steps > self.max_steps:
             return f"steps {self.steps} is above max_steps {self.max_steps}"
+        if self.steps < self.min_steps:
+            return f"steps {self.steps} is below min_steps {self.min_steps}"
         if self.guidance > self.max_guidance:
             return f"guidance {self.guidance:g} is above max_guidance {self.max_guidance:g}"
         if MAKES[self.pipeline] != self.makes:

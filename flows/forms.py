@@ -115,10 +115,11 @@ class Form(Declaration):
 
 
 def _check_clip(form: Form, name: str, model: Model) -> None:
-    if form.steps and form.steps > model.max_steps:
+    if form.steps and not model.min_steps <= form.steps <= model.max_steps:
+        much = "more" if form.steps > model.max_steps else "less"
         raise BadInput(
-            f"Steps of the clip: {form.steps} is more than {name} takes; write 1 to "
-            f"{model.max_steps}, or leave it empty for its {model.steps}"
+            f"Steps of the clip: {form.steps} is {much} than {name} takes; write {model.min_steps} "
+            f"to {model.max_steps}, or leave it empty for its {model.steps}"
         )
     longest = model.max_frames / model.fps
     if form.seconds and form.seconds > longest:

@@ -141,11 +141,11 @@ def _current(node: Node) -> Node:
 
 
 def _check(changes: Mapping[str, Json], model: Model, home: Home) -> None:
-    steps, seed = changes.get("steps", 1), changes.get("seed", 0)
+    steps, seed = changes.get("steps", model.steps), changes.get("seed", 0)
     assert isinstance(steps, int)
     assert isinstance(seed, int)
-    if not 1 <= steps <= model.max_steps:
-        raise BadInput(f"steps: {steps}; this model takes 1 to {model.max_steps}")
+    if not model.min_steps <= steps <= model.max_steps:
+        raise BadInput(f"steps: {steps}; this model takes {model.min_steps} to {model.max_steps}")
     if not 0 <= seed <= MOST_SEED:
         raise BadInput(f"seed: {seed}; must be between 0 and {MOST_SEED}")
     if "prompt" in changes:

@@ -46,12 +46,11 @@ def size_of(cell: Cell, model: Model, stage: str) -> tuple[int, int]:
 
 
 def check_model(cell: Cell, model: Model, stage: str, steps: int, guidance: float) -> None:
-    """Raise BadPlan where steps or guidance are more than a model was trained for."""
-    if steps > model.max_steps:
-        raise BadPlan(
-            f"{cell.shot}: {stage}.steps: {steps} is above the model's {model.max_steps}; "
-            f"write 1 to {model.max_steps}"
-        )
+    """Raise BadPlan where steps or guidance are not what a model was trained for."""
+    least, most = model.min_steps, model.max_steps
+    if not least <= steps <= most:
+        past = f"above the model's {most}" if steps > most else f"below the model's {least}"
+        raise BadPlan(f"{cell.shot}: {stage}.steps: {steps} is {past}; write {least} to {most}")
     if guidance > model.max_guidance:
         raise BadPlan(
             f"{cell.shot}: {stage}.guidance: {guidance} is above the model's {model.max_guidance}"

@@ -91,7 +91,8 @@ def clip_model():
     sizes = {"portrait": (64, 96), "square": (64, 64), "landscape": (96, 64)}
     return Model(
         makes="clip", pipeline="WanImageToVideoPipeline", folder="tiny", dialect="wan",
-        sizes=sizes, steps=2, max_steps=20, max_tokens=64, frames=9, max_frames=33, fps=16,
+        sizes=sizes, steps=2, min_steps=2, max_steps=20, max_tokens=64,
+        frames=9, max_frames=33, fps=16,
     )  # fmt: skip
 
 

@@ -92,6 +92,7 @@ def test_seconds_become_4k_plus_1_frames(cell, clip_model, seconds, frames):
     ("settings", "says"),
     [
         ({"seconds": 3}, r"animate\.seconds: 3\.0 is above the model's 2\.1"),
+        ({"steps": 1}, r"animate\.steps: 1 is below the model's 2; write 2 to 20"),
         ({"steps": 50}, r"animate\.steps: 50 is above the model's 20"),
         ({"guidance": 5.0}, r"animate\.guidance: 5\.0 is above the model's 0\.0"),
     ],

@@ -67,7 +67,8 @@ def test_a_clip_has_the_shape_asked_for(home, shape, size):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"steps": 21}, "Steps of the clip: 21 is more than mini-clip takes; write 1 to 20"),
+        ({"steps": 21}, "Steps of the clip: 21 is more than mini-clip takes; write 2 to 20"),
+        ({"steps": 1}, "Steps of the clip: 1 is less than mini-clip takes; write 2 to 20"),
         ({"seconds": 9}, "Length in seconds: 9 is longer than mini-clip can make"),
         ({"resolution": "720p"}, "Resolution: mini-clip draws at 512x288, not 720p"),
         ({"model": "mini-clips"}, "Clip model: "),

@@ -63,8 +63,8 @@ def test_what_can_be_changed_is_what_was_drawn_with(place):
     [
         ({"seed": 7}, "nothing is changed"),
         ({"motion": "orbit"}, "motion"),
-        ({"steps": 10_000}, "this model takes 1 to"),
-        ({"steps": 0}, "this model takes 1 to"),
+        ({"steps": 10_000}, "this model takes"),
+        ({"steps": 0}, "this model takes"),
         ({"seed": -1}, "must be between 0"),
         ({"seed": MOST_SEED + 1}, "must be between 0"),
         ({"prompt": "  "}, "must not be empty"),
