@@ -90,13 +90,13 @@ def test_a_cancel_ends_between_steps_or_groups_of_frames(request_, weights, deco
     groups = []
     with weights.lease(request_.spec) as pipe:
         hook = pipe.vae.decoder.norm_out.register_forward_hook(lambda *_: groups.append(1))
-    asked = []
+    steps = []
+    watch = Watch(
+        on_step=lambda done, _: steps.append(done),
+        cancelled=lambda: len(steps) == request_.steps and len(groups) == decoded,
+    )
     with pytest.raises(Interrupted):
-        animate(
-            request_,
-            weights,
-            Watch(cancelled=lambda: asked.append(1) or len(asked) > request_.steps + decoded),
-        )
+        animate(request_, weights, watch)
     hook.remove()
     assert len(groups) == decoded
 
