@@ -191,5 +191,5 @@ def test_a_wish_beyond_the_model_fails_in_one_sentence(office):
         made = ask(running, f"deployments/{deployment}/create_flow_run", parameters=wish)
         run = finished(running, made["id"])
     assert run["state"]["type"] == "FAILED"
-    said = "Steps of the clip: 50 is more than mini-clip takes; write 1 to 20"
+    said = "Steps of the clip: 50 is more than mini-clip takes; write 2 to 20"
     assert run["state"]["message"].startswith(said)
