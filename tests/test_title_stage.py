@@ -2,118 +2,32 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from catalogs.node import Address, InputFile, Node
-from configs.base import Words
 from configs.campaign import Prompt
-from configs.delivery import Box
 from configs.errors import BadPlan
-from configs.festivals import day_facts
 from configs.srt import Caption, read_srt
 from configs.title import LEAST
 from tasks import title
 from tasks.contrast import choose
 from tasks.font import bundled, read_font
 from tasks.layers import Titles
-from tasks.layout import Block
-from tasks.spot import apart
-from tasks.stage import Attachment, Photo
-from tasks.title import TitleFile
-from tasks.views import view
+from tasks.stage import Attachment
 from tasks.watermark import LINEAR, contrast
-from tests.export_data import Desk, clip, delivery, make_cell
+from tests.export_data import Desk, clip, delivery
 from tests.test_title_files import GOOD, square_font
+from tests.title_data import PLAIN, blocks, cell_for, draw, flat, noise, placed, said, still
 
 pytestmark = pytest.mark.slow
-
-CLIP = Photo(144, 256, fps=8, frames=25)
-"""3.1 seconds."""
-PLAIN = {"text": {"zh": "{{ product.name }}", "en": "{{ product.name }}"}}
 
 
 @pytest.fixture
 def desk(tmp_path) -> Desk:
     return Desk(tmp_path / "home")
-
-
-def cell_for(target, settings, pictures=None, attached=None, language="zh", text=""):
-    """Return what the stage sees of one shot."""
-    pictures = pictures or {"image" if target.kind == "still" else "clip": CLIP}
-    cell = make_cell(target, pictures, {"title": settings})
-    product = cell.product.model_copy(
-        update={"name": Words(zh="哑光口红", en="Matte lipstick"), "facts": {"price": "129"}}
-    )
-    campaign = cell.campaign.model_copy(
-        update={"prompt": Prompt(language=language), "products": (product,)}
-    )
-
-    def names(language):
-        day = day_facts(dt.date(2026, 3, 2), "zh_CN")
-        return view(campaign=campaign, product=product, day=day, axes={}, seed=1, language=language)
-
-    return replace(
-        cell,
-        campaign=campaign,
-        product=product,
-        names=names,
-        attached=attached or {},
-        texts={"text": text},
-    )
-
-
-def still(width=540, height=960, **changes):
-    return delivery(width, height, kind="still", format="png", **changes)
-
-
-def blocks(decision) -> TitleFile:
-    assert decision is not None
-    return TitleFile.model_validate(decision.params)
-
-
-def placed(decision, beneath: Image.Image | None = None) -> Block:
-    """Return title and price where they stand on a picture; without one, on a plain ground."""
-    file = blocks(decision)
-    zone = file.title.zone(file.framing.size, [block.plate for block in file.captions])
-    frame = (beneath or flat(30)).resize(file.framing.size)
-    return file.title.settle(bundled("Noto Sans SC"), zone, [frame])
-
-
-def said(decision) -> list[str]:
-    """Return the lines of title and price."""
-    return [line.text for line in placed(decision).lines]
-
-
-def draw(desk: Desk, target, settings, beneath: Image.Image, at=0.0, **options):
-    """Return the picture with its titles, as numbers, the file's text and what was measured."""
-    decision = title.decide(cell_for(target, settings, {"image": Photo(*beneath.size)}, **options))
-    path = desk.root / "beneath.png"
-    beneath.save(path)
-    node = Node(
-        address=Address("title", "shot", target.aspect, "test"),
-        kind="title",
-        version=title.STAGE.version,
-        params=decision.params,
-        inputs={"image": desk.file(path), **decision.files},
-    )
-    (made,) = desk.make(title.STAGE, node)
-    drawn = Titles(made.drafts["titles"].path, beneath.size).lay(beneath, at)
-    return np.asarray(drawn), made.drafts["titles"].path.read_text("utf-8"), made.facts
-
-
-def flat(level, size=(540, 960)):
-    return Image.new("RGB", size, (level,) * 3)
-
-
-def noise(size=(540, 960)):
-    random = np.random.default_rng(7)
-    small = random.integers(0, 256, (size[1] // 9, size[0] // 9, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
 
 
 def test_no_words_no_node():
@@ -139,101 +53,6 @@ def test_sizes_make_an_order():
     sizes = placed(title.decide(cell_for(still(1080, 1920), settings))).sizes
     assert sizes["title"] > sizes["price"] > sizes["second"] >= LEAST * 1080
     assert sizes["title"] == round(0.085 * 1080)
-
-
-@pytest.mark.parametrize("shape", [(1080, 1920), (1080, 1080), (1920, 1080)])
-@pytest.mark.parametrize(
-    "position", ["auto", "top", "top-left", "right", "center", "bottom", "bottom-right"]
-)
-def test_words_keep_inside_the_safe_box_and_off_logo_and_label(shape, position):
-    """In each shape and place, with captions besides, nothing lies over anything."""
-    width, height = shape
-    target = delivery(width, height, safe=Box(top=90, right=120, bottom=200, left=40))
-    logo, label = (width - 320, 90, width - 120, 170), (40, 90, 300, 200)
-    pictures = {"clip": CLIP, "overlay": Photo(1, 1, box=logo), "label": Photo(1, 1, box=label)}
-    cues = [{"start": 0, "end": 1, "text": "第一支半价，限周五，每人限购两支"}]
-    settings = {**PLAIN, "price": "¥129", "language": "both", "position": position, "cues": cues}
-    decision = title.decide(cell_for(target, settings, pictures))
-    words = (placed(decision, noise()), *blocks(decision).captions)
-    inks = [*(block.plate for block in words), logo, label]
-    for number, one in enumerate(inks):
-        assert all(apart(one, other, 4) for other in inks[:number])
-    for block in words:
-        left, top, right, bottom = block.plate
-        assert left >= 40
-        assert top >= 90
-        assert right <= width - 120
-        assert bottom <= height - 200
-
-
-@pytest.mark.parametrize("calm", ["top", "bottom"])
-def test_words_stand_where_the_picture_is_calm(desk, calm):
-    """A pattern above sends them below, and the other way round."""
-    picture, half = flat(30), noise().crop((0, 0, 540, 480))
-    picture.paste(half, (0, 480 if calm == "top" else 0))
-    drawn, *_ = draw(desk, still(), {"text": "口红"}, picture)
-    changed = np.abs(drawn.astype(int) - np.asarray(picture)).max(axis=2) > 40
-    middle = np.nonzero(changed)[0].mean()
-    assert (middle < 480) == (calm == "top")
-
-
-def test_words_stand_beside_what_a_wide_picture_shows(desk):
-    """A product in the middle of a plain ground is not covered, smooth as it is."""
-    picture = flat(30, (960, 540))
-    picture.paste((90, 20, 20), (340, 120, 620, 500))
-    drawn, *_ = draw(desk, still(960, 540), {"text": "哑光口红", "price": "¥129"}, picture)
-    changed = np.abs(drawn.astype(int) - np.asarray(picture)).max(axis=2) > 10
-    assert changed.any()
-    assert not changed[:, 340:620].any()
-
-
-def product(size: tuple[int, int], at: tuple[float, float, float, float], ground=(206, 186, 236)):
-    """Return a red product on a lilac ground; `at` is its left, top, right and bottom."""
-    picture = Image.new("RGB", size, ground)
-    wide, high = size
-    left, top, right, bottom = at
-    box = tuple(map(round, (left * wide, top * high, right * wide, bottom * high)))
-    picture.paste((179, 18, 43), box)
-    return picture, box
-
-
-@pytest.mark.parametrize("shape", [(540, 960), (540, 720), (540, 676), (540, 540), (960, 540)])
-@pytest.mark.parametrize(
-    "at",
-    [
-        (0.36, 0.06, 0.6, 0.8),  # from edge to edge: neither above nor below is free
-        (0.1, 0.3, 0.9, 0.95),
-        (0.1, 0.05, 0.9, 0.55),
-        (0.45, 0.2, 0.97, 0.9),
-    ],
-)
-def test_words_keep_off_the_product(desk, shape, at):
-    """Beside it, above or below, as large as there is room: not a pixel of it changes."""
-    picture, box = product(shape, at)
-    settings = {"text": "哑光口红", "price": "¥129", "ground": "plate"}
-    drawn, *_ = draw(desk, still(*shape), settings, picture)
-    changed = np.abs(drawn.astype(int) - np.asarray(picture)).max(axis=2) > 10
-    assert changed.any()
-    assert not changed[box[1] : box[3], box[0] : box[2]].any()
-
-
-def test_words_keep_off_where_the_product_goes():
-    """A product that moves from the middle upwards sends words down, though its start is free."""
-    frames = [product((540, 720), (0.1, top, 0.9, top + 0.4))[0] for top in (0.3, 0.15, 0.02)]
-    file = blocks(title.decide(cell_for(still(540, 720), {"text": "哑光口红", "price": "¥129"})))
-    zone, font = file.title.zone((540, 720)), bundled("Noto Sans SC")
-    moving, standing = (file.title.settle(font, zone, some) for some in (frames, frames[:1]))
-    assert standing.plate[3] <= 0.3 * 720
-    assert moving.plate[1] >= 0.7 * 720
-
-
-def test_words_are_small_only_where_that_spares_the_product():
-    """On a free ground they have the size that was asked for, in one line."""
-    decision = title.decide(cell_for(still(540, 720), {"text": "哑光口红", "price": "¥129"}))
-    free = placed(decision, flat(200))
-    assert (free.sizes["title"], len(free.lines)) == (round(0.085 * 540), 2)
-    beside = placed(decision, product((540, 720), (0.36, 0.06, 0.6, 0.95))[0])
-    assert LEAST * 540 <= beside.sizes["title"] < free.sizes["title"]
 
 
 def test_long_words_grow_smaller_and_then_are_refused():
