@@ -25,6 +25,15 @@ AREAS: dict[str, tuple[int, int]] = {"480p": (330_000, 500_000), "720p": (750_00
 
 PictureModel = Annotated[str, Offers(models("picture"), ("auto",))]
 ClipModel = Annotated[str, Offers(models("clip"), ("auto",))]
+Movement = Annotated[
+    str,
+    Field(
+        max_length=4000,
+        title="What happens",
+        description="What moves besides the camera, in your words, Chinese or English. Empty: the "
+        "camera alone. The small built-in model knows camera moves only.",
+    ),
+]
 Look = Annotated[str, Offers(campaigns, ("none",))]
 
 
@@ -150,13 +159,7 @@ class TextToVideo(Form):
         title="What to show",
         description="In Chinese or English. The picture model gets exactly these words.",
     )
-    movement: str = Field(
-        "",
-        max_length=4000,
-        title="What happens",
-        description="What moves besides the camera, in your words. Empty: the camera alone. The "
-        "small built-in model knows camera moves only.",
-    )
+    movement: Movement = ""
     picture_model: PictureModel = Field(
         "auto",
         title="Picture model",
@@ -184,13 +187,7 @@ class ImageToVideo(Form):
         title="Picture",
         description="A file of the home, such as brand/mug.jpg.",
     )
-    movement: str = Field(
-        "",
-        max_length=4000,
-        title="What happens",
-        description="What moves besides the camera, in your words, Chinese or English. Empty: the "
-        "camera alone. The small built-in model knows camera moves only.",
-    )
+    movement: Movement = ""
 
     def words(self) -> dict[str, Json]:
         """Return what the models are told of it, as it stands."""

@@ -25,7 +25,8 @@ from PIL import Image
 from benchmarks import turbo_kernels
 from benchmarks.figures import Figure, at_most
 from benchmarks.speed import clip_errors
-from benchmarks.speed.clip_bench import FAST, FP8, KINDS, NUMBERS, PLAIN, STEPS, Bench
+from benchmarks.speed.bench import FAST, FP8, PLAIN
+from benchmarks.speed.clip_bench import KINDS, NUMBERS, STEPS, Bench
 from benchmarks.speed.clock import Clock, of_clip, synchronise
 from benchmarks.speed.realistic import words_of
 from gpu.fit import Fit

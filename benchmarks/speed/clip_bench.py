@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 STEPS, RUNS = 4, 5
 SHARE = 0.1
-PLAIN = Fit()
-FAST = Fit(attention="_native_cudnn", compile=True)
-FP8 = Fit(attention="_native_cudnn", compile=True, quantisation="fp8")
 NUMBERS = count()
 
 

@@ -13,18 +13,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Figure
-from benchmarks.speed.clip_bench import FAST, FP8, PLAIN, STEPS, Bench
-from benchmarks.speed.errors import off
+from benchmarks.speed.bench import PLAIN
+from benchmarks.speed.clip_bench import STEPS, Bench
+from benchmarks.speed.errors import WAYS, beside
 from gpu import decode
 from gpu.fit import Fit
 from gpu.turbo import wan_still, wan_vae
 
-WAYS = {
-    "plain bfloat16": PLAIN,
-    "compiled bfloat16": FAST,
-    "fp8": Fit(quantisation="fp8"),
-    "compiled fp8": FP8,
-}
 FRAMES = 17
 WORDS = 512
 
@@ -36,10 +31,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
     """
     found = {name: _answers(bench, fit) for name, fit in WAYS.items()}
     right = _answers(bench, PLAIN, wide=True)
-    for name, ours in found.items():
-        for part in right:
-            note = f"against plain bfloat16 {off(ours[part], found['plain bfloat16'][part]):.2e}"
-            yield Figure(f"errors: {part}, {name}", off(ours[part], right[part]), "", note=note)
+    yield from beside(found, right)
     yield from _autoencoder(bench, right["last latents"])
 
 
@@ -93,11 +85,9 @@ def _autoencoder(bench: Bench, latents: Tensor) -> Iterator[Figure]:
         else:
             pixels = vae.decode(z, return_dict=False)[0].permute(0, 2, 3, 4, 1) / 2 + 0.5
             ways[name] = pixels.float(), vae._encode(x).float()
-    for i, part in enumerate(("pixels", "keyframe's latents")):
-        for name in ("plain bfloat16", "ours"):
-            note = f"against plain bfloat16 {off(ways[name][i], ways['plain bfloat16'][i]):.2e}"
-            error = off(ways[name][i], ways["float32"][i])
-            yield Figure(f"errors: {part}, {name}", error, "", note=note)
+    parts = ("pixels", "keyframe's latents")
+    told = {name: dict(zip(parts, made, strict=True)) for name, made in ways.items()}
+    yield from beside(told, told.pop("float32"))
 
 
 def _frames(bench: Bench) -> int:

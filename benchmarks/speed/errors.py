@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,10 +27,16 @@ PARTS = ("words", "one forward", "last latents", "pixels")
 def figures(bench: Bench) -> Iterator[Figure]:
     """Yield the error of each part by each way, in units of the float32 answer's norm."""
     found = {name: answers(bench, fit) for name, fit in WAYS.items()}
-    right = answers(bench, PLAIN, wide=True)
+    yield from beside(found, answers(bench, PLAIN, wide=True))
+
+
+def beside(
+    found: Mapping[str, Mapping[str, Tensor]], right: Mapping[str, Tensor]
+) -> Iterator[Figure]:
+    """Yield how far each part of each way's answers is from the right ones, and from plain ones."""
     plain = found["plain bfloat16"]
     for name, ours in found.items():
-        for part in PARTS:
+        for part in right:
             note = f"against plain bfloat16 {off(ours[part], plain[part]):.2e}"
             yield Figure(f"errors: {part}, {name}", off(ours[part], right[part]), "", note=note)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from catalogs.durable import locked
+from catalogs.store import in_use
 from configs.errors import Interrupted, KeyreelError
 from configs.home import Home
 from flows.site.jobs import Job, Jobs, State, end, tell
@@ -47,11 +48,12 @@ class Processes:
             KeyreelError: where it ended before it could.
         """
         if (child := self.children.get(job.id)) is not None:
-            if child.poll() is not None and not held(self._place(job)):
+            if child.poll() is not None and not in_use(self._place(job)):
                 raise KeyreelError(f"its process did not start; see {self._log(job)}")
             return ""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if held(self.folder / "turn") or any(one.poll() is None for one in self.children.values()):
+        lives = any(child.poll() is None for child in self.children.values())
+        if lives or in_use(self.folder / "turn"):
             return ""  # it waits as a row: fifty that wait as processes would take 8 GB
         with (self.home.root / self._log(job)).open("ab") as said:
             self.children[job.id] = subprocess.Popen(
@@ -67,13 +69,13 @@ class Processes:
         """Say whether the process still lives; one that ended well has said so itself."""
         if (child := self.children.get(job.id)) is not None:
             child.poll()  # a process that nobody waits for stays in the system's table
-        if held(self._place(job)):
+        if in_use(self._place(job)):
             return job.state, ""
         return "failed", f"its process ended without a word; see {self._log(job)}"
 
     def cancel(self, job: Job) -> None:
         """Send SIGTERM, to a process that is surely the job's."""
-        if held(self._place(job)):
+        if in_use(self._place(job)):
             os.kill(int(job.handle), signal.SIGTERM)
 
     def _place(self, job: Job) -> Path:
@@ -81,15 +83,6 @@ class Processes:
 
     def _log(self, job: Job) -> Path:
         return (self.folder / f"{job.id}.log").relative_to(self.home.root)
-
-
-def held(path: Path) -> bool:
-    """Say whether a process holds the flock on `path`."""
-    try:
-        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            return False
-    except BlockingIOError:
-        return True
 
 
 @contextmanager
