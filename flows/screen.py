@@ -15,20 +15,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from catalogs.ancestry import Ancestor
-from catalogs.disk import GcPlan
 from catalogs.record import Record, Run
 from configs.base import Json
 from configs.home import Home
 from flows.approval import Keyframe
-from flows.doctor import Finding
 from flows.plan import Plan
 from flows.progress import Totals
-from flows.rerun import Compared
-from flows.verify import Report, plain
 
-if TYPE_CHECKING:
-    from flows.package import Packed  # brings icalendar, which one command alone needs
+if TYPE_CHECKING:  # each brings what its own command alone needs: duckdb, numpy, icalendar
+    from catalogs.ancestry import Ancestor
+    from catalogs.disk import GcPlan
+    from flows.doctor import Finding
+    from flows.package import Packed
+    from flows.rerun import Compared
+    from flows.verify import Report
 
 console = Console(highlight=False)
 BAR = 24
@@ -44,6 +44,8 @@ def say(text: str) -> None:
 
 def verified(report: Report) -> None:
     """Print what was found of a file: the verdict, what it claims, its lineage, its original."""
+    from flows.verify import plain
+
     say(f"{report.file}: {report.verdict}: {report.why}")
     for word, value in report.claims.items():
         say(f"  says {word}: {value}")

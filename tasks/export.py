@@ -15,7 +15,7 @@ from catalogs.node import Node
 from configs.base import Json
 from configs.delivery import Delivery
 from configs.errors import BadPlan, OutOfSpace, Passing, Rejected, StageFailed
-from gpu.mark.mark import LEAST
+from gpu.mark import LEAST
 from tasks.encode import ClipFile, Job, aim, ceiling, encode
 from tasks.framing import frame
 from tasks.layers import Stamp, Titles

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 
 from configs.base import Declaration
 from configs.errors import Rejected
-from gpu.mark.mark import embed, payload_of
 from tasks.framing import Framing
 from tasks.layers import Stamp, Titles
 
@@ -66,6 +64,10 @@ class StillFile(Declaration):
         for stamp in stamps:
             stamp.lay(frame)
         if self.mark:
+            import numpy as np  # plans start without it: 0.1 s
+
+            from gpu.mark.mark import embed, payload_of
+
             frame = Image.fromarray(embed(np.asarray(frame), payload_of(key)))
         frame.save(path, self.format, **self._options())
         size = path.stat().st_size

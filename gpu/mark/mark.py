@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from configs.errors import BadInput
 from gpu.device import LOADING, use_allowed_cores
-from gpu.mark import code
+from gpu.mark import LEAST, code
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
 
 WEIGHTS: Final = Path(__file__).parent / "weights" / "mark.safetensors"
-LEAST: Final = 192
-"""Pixels a side: smaller pictures hold fewer pixels than the mark needs."""
 MOST: Final = 100_000_000
 """Pixels in all, so that a hostile size ends in words and not without memory."""
 _CUTS: Final = (0.0, 0.02, 0.04, 0.06, 0.08)
