@@ -7,7 +7,7 @@ PIP_ARGS ?=
 # Two workers, a file at a time, one thread each: half the time of one worker on two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
 
-.PHONY: demo test check install fix results
+.PHONY: demo test test-long check install fix results
 
 install: $(VENV)/.installed
 
@@ -26,10 +26,13 @@ check: install
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/typos
-	@$(PYTEST) -m "not slow and not prefect and not browser and not gpu"
+	@$(PYTEST) -m "not slow and not long and not prefect and not browser and not gpu"
 
 test: install
-	@$(PYTEST) -m "not gpu" --cov --cov-report=term:skip-covered
+	@$(PYTEST) -m "not long and not gpu" --cov --cov-report=term:skip-covered
+
+test-long: install
+	@$(PYTEST) -m "long and not gpu"
 
 fix: install
 	@$(BIN)/ruff check --fix .

@@ -18,7 +18,7 @@ from tests.campaigns import bytes_of, keyreel, run_plainly
 from tests.fault_home import assert_tidy, new_home, records
 from tests.up_home import Up, up, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(550)]
+pytestmark = [pytest.mark.long, pytest.mark.prefect, pytest.mark.timeout(550)]
 
 WEEK = {"matrix": {"product": "all", "day": ["mon", "tue"]}}
 ENDED = 20
