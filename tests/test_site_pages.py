@@ -8,6 +8,7 @@ import pytest
 
 from catalogs.catalog import Catalog
 from catalogs.node import Address, Node
+from catalogs.record import Entry, Place
 from catalogs.runs import write_run
 from flows.site.lineage import layers
 from tasks.stage import Draft
@@ -85,7 +86,9 @@ def test_assets_are_found_by_what_they_are(week, asked, count):
     with visit(week.home) as client:
         found = client.get("/api/v1/assets", params=asked).json()
         assert found["total"] == len(found["assets"]) == count
-        assert client.get("/search", params=asked).text.count('class="item"') == count
+        text = client.get("/search", params=asked).text
+        assert text.count('class="item"') == count
+        assert "spring (19)" in text
 
 
 def test_an_assets_page_shows_its_recipe_and_where_it_came_from(week):
@@ -161,25 +164,30 @@ def test_a_graph_stands_right_of_what_it_is_made_from():
 
 
 def test_assets_are_found_by_the_hashtags_they_go_out_with(tmp_path):
-    """A delivery bears its caption's tags; each leads to all that bear it."""
+    """Deliveries bear their caption's tags, also where two share one; each leads to all of them."""
     week = home_with_a_week(tmp_path / "home")
     shot = next(iter(week.run.shots))
     params = {"language": "zh", "title": "t", "text": "x #春日", "hashtags": ["春日", "口红"]}
     node = Node(Address("caption", shot, "", "douyin"), "caption", 1, params)
+    shared = Entry(
+        place=Place(stage="caption", shot=shot, delivery="bilibili"), key=node.key, state="made"
+    )
+    first = week.run.model_copy(update={"entries": (shared, *week.run.entries)})
     with week.store.workspace() as desk:
         (desk / "caption.json").write_text("{}", "utf-8")
         draft = Draft(desk / "caption.json", "text", "application/json")
         week.commit(node, {"caption": draft})
-    Catalog(week.home.catalog, week.store).refresh()
+    Catalog(week.home.catalog, week.store).refresh(first)
     with visit(week.home) as client:
-        (found,) = assets(client, tag="#春日")
-        assert (found["shot"], found["delivery"], found["tags"]) == (
-            shot, "douyin", ["春日", "口红"],
-        )  # fmt: skip
+        found = assets(client, tag="#春日")
+        assert {one["delivery"]: (one["shot"], one["tags"]) for one in found} == {
+            "douyin": (shot, ["春日", "口红"]), "bilibili": (shot, ["春日", "口红"]),
+        }  # fmt: skip
         assert (
-            'href="/search?tag=%E5%8F%A3%E7%BA%A2"' in client.get(f"/assets/{found['sha256']}").text
+            'href="/search?tag=%E5%8F%A3%E7%BA%A2"'
+            in client.get(f"/assets/{found[0]['sha256']}").text
         )
-        assert "春日 (1)" in client.get("/search").text
+        assert "春日 (2)" in client.get("/search").text
 
 
 def test_a_catalog_that_cannot_be_read_is_the_sites_own_fault(tmp_path):

@@ -1,16 +1,23 @@
 -- What people look at, newest first: pictures and clips that a model drew, and finished deliveries.
 -- $words: all must occur; $tag: a hashtag of the caption, without #; '' leaves any of these out.
 -- $asset: a SHA-256, of which everything is found.
-WITH tags AS (
-    SELECT shot, delivery, from_json(parameters -> '$.hashtags', '["VARCHAR"]') AS tags
-    FROM nodes
-    WHERE json_exists(parameters, '$.hashtags')
-    QUALIFY row_number() OVER (PARTITION BY shot, delivery ORDER BY started DESC) = 1
+WITH tags AS (  -- of captions that two deliveries share there is one node, and a place for each
+    SELECT
+        r.campaign,
+        e.shot,
+        e.delivery,
+        from_json(n.parameters -> '$.hashtags', '["VARCHAR"]') AS tags
+    FROM nodes AS n
+    JOIN executions AS e ON e.node = n.key
+    JOIN runs AS r ON r.id = e.run
+    WHERE json_exists(n.parameters, '$.hashtags')
+    QUALIFY row_number() OVER (PARTITION BY r.campaign, e.shot, e.delivery ORDER BY r.started DESC) = 1
 ),
 page AS (
     SELECT a.*, coalesce(t.tags, []) AS tags, count(*) OVER () AS total
     FROM (SELECT *, node IN (SELECT node FROM deliveries) AS delivered FROM v_assets) AS a
-    LEFT JOIN tags AS t ON t.shot = a.shot AND t.delivery = a.delivery
+    LEFT JOIN tags AS t
+        ON t.campaign = a.campaign AND t.shot = a.shot AND t.delivery = a.delivery
     WHERE if(
         $asset <> '',
         a.sha256 = $asset,
