@@ -93,7 +93,6 @@ def office(tmp_path_factory, ops):
         ).json()[0]["id"]
         block = {"name": "ops", "data": secret, "block_type_id": of, "block_schema_id": schema}
         assert made.api.post("block_documents/", json=block).status_code == 201
-        running.prefect("work-pool", "create", "keyreel", "--type", "process")
         deployed = running.prefect("deploy", "--name", "campaign")
         assert deployed.returncode == 0, deployed.stdout[-2000:]
         with running.worker():

@@ -89,7 +89,6 @@ def office(tmp_path_factory):
     folder = tmp_path_factory.mktemp("office")
     home = home_with(folder / "home")
     with team(folder / "prefect", home) as running:
-        running.prefect("work-pool", "create", "keyreel", "--type", "process")
         deployed = running.prefect("deploy", "--all")
         assert deployed.returncode == 0, deployed.stdout[-2000:]
         yield home, running

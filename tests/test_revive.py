@@ -22,7 +22,7 @@ def client(tmp_path_factory):
     with server(folder):
         from prefect.client.orchestration import get_client
 
-        from flows.up.up import make_pool
+        from flows.up.pool import make_pool
 
         with get_client(sync_client=True) as one:
             make_pool(one)

@@ -13,8 +13,20 @@ from tests.prefect_team import team
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(240)]
 
 
+def limits(server) -> set[tuple[int, str]]:
+    """Return how many runs of each deployment may be under way, and what befalls one more.
+
+    Only what is registered on the server limits.
+    """
+    found = [
+        (one.global_concurrency_limit, one.concurrency_options) for one in server.read_deployments()
+    ]
+    assert len(found) == 9
+    return {(limit.limit, options.collision_strategy.value) for limit, options in found}
+
+
 def test_a_job_is_a_flow_run_of_the_teams_server(tmp_path):
-    """One job is one flow run however often it is started; its cancel is the server's."""
+    """One job is one flow run however often it is started; `deploy` alone makes pool and limits."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     home = home_with(tmp_path / "home")
@@ -30,7 +42,6 @@ def test_a_job_is_a_flow_run_of_the_teams_server(tmp_path):
         found = jobs.get(early.id)
         assert found.state == "failed"
         assert "prefect --no-prompt deploy --all" in found.error
-        assert ours.prefect("work-pool", "create", "keyreel", "--type", "process").returncode == 0
         registered = ours.prefect("deploy", "--all")
         assert registered.returncode == 0, registered.stderr
         job, _ = jobs.submit("a", asked)
@@ -41,6 +52,7 @@ def test_a_job_is_a_flow_run_of_the_teams_server(tmp_path):
         jobs.turn()
         assert jobs.get(job.id).state == "queued"
         with client() as server:
+            assert limits(server) == {(1, "ENQUEUE")}
             run = server.read_flow_run(handles.pop())
         assert run.parameters == {"campaign": "stills", "seed": 5, "home": str(home.root)}
         jobs.cancel(job.id)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from flows.up.pool import POOL
 from gpu.service.starter import end_with_the_starter
-
-POOL = "keyreel"
 
 
 def worker(name: str) -> None:

@@ -22,7 +22,7 @@ from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter, WorkPoo
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Crashed, Scheduled
 
-from flows.up.part import POOL
+from flows.up.pool import POOL
 from gpu.service.address import write_secret
 
 STARTS = 5

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,13 +22,11 @@ from configs.home import Home
 from flows import resident
 from flows.server import LOOPBACK, OFFLINE, START_SECONDS, healthy
 from flows.site.serve import check_door
-from flows.up.part import POOL
+from flows.up.pool import make_pool
 from flows.up.supervise import LOOK_SECONDS, Part, Supervisor
 from gpu.device import cards
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
-
     from flows.up.revive import Reviver
 
 REVIVE_SECONDS = 5.0
@@ -157,19 +155,6 @@ def _mend(reviver: Reviver, home: Home, stop: threading.Event, say: Say) -> None
         except Exception as error:
             if not stop.is_set():
                 say(f"runs were not put right: {type(error).__name__}: {error}")
-
-
-def make_pool(client: SyncPrefectClient) -> None:
-    """Make the pool that deployments name, where there is none: people may have changed it."""
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectAlreadyExists
-    from prefect.workers.process import ProcessWorker
-
-    template = ProcessWorker.get_default_base_job_template()
-    with suppress(ObjectAlreadyExists):
-        client.create_work_pool(
-            WorkPoolCreate(name=POOL, type="process", base_job_template=template)
-        )
 
 
 def _server(place: Place) -> Part:
