@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import os
 import re
-import time
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import cast
 from uuid import UUID
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_image_artifact,
     create_markdown_artifact,
@@ -30,6 +34,8 @@ from tasks.photo import open_photo, small_jpeg
 
 EVERY_SECONDS = 2.0
 """An update is a request to the server; people do not look more often."""
+LAST_SECONDS = 10.0
+"""For the last update, when the work is done."""
 GALLERY = "KEYREEL_GALLERY"
 """The environment variable with the gallery site's address, where one runs."""
 MOST_PICTURES = 24
@@ -41,35 +47,65 @@ def looked_at() -> bool:
     return deployment.get_id() is not None
 
 
-class Live:
-    """A run's artifacts, brought up to date while it runs.
+@contextmanager
+def live(watch: Totals, home: Home) -> Iterator[None]:
+    """Show a run while the block works.
+
+    From a thread of its own: while a killed server is started again, Prefect's client waits up to
+    62 s for it, and work is not to wait for what people look at.
 
     Args:
         watch: the run's totals.
         home: whose resident processes are asked for their queue.
     """
+    shown, over = _Live(watch, home), threading.Event()
+
+    def show() -> None:
+        while not over.wait(EVERY_SECONDS):
+            _heard(shown.show)
+        _heard(shown.show)
+
+    # Which run an artifact belongs to is known by the context, which a thread begins without.
+    thread = threading.Thread(target=copy_context().run, args=(show,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(LAST_SECONDS)
+
+
+def _heard(write: Callable[[], None]) -> bool:
+    """Say whether the server took it."""
+    try:
+        write()
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+class _Live:
+    """A run's artifacts."""
 
     def __init__(self, watch: Totals, home: Home) -> None:
         self.watch, self.home = watch, home
-        self.bar = cast(
-            "UUID",  # the stub also covers callers in an event loop
-            create_progress_artifact(0.0, key="campaign-progress", description="Nodes made"),
-        )
+        self.bar: UUID | None = None
         self.page: UUID | None = None
         self.looks: dict[str, UUID] = {}
-        self.due = 0.0
 
-    def show(self, *, last: bool = False) -> None:
-        """Bring all up to date, where that is due, or for the last time."""
-        if time.monotonic() < self.due and not last:
-            return
-        self.due = time.monotonic() + EVERY_SECONDS
-        update_progress_artifact(
-            self.bar, round(100 * self.watch.fraction(), 1), description=self.watch.headline()
-        )
+    def show(self) -> None:
+        """Bring all up to date."""
+        self._bar()
         if looked_at():
             self._page()
             self._previews()
+
+    def _bar(self) -> None:
+        if self.bar is None:
+            made = create_progress_artifact(0.0, key="campaign-progress", description="Nodes made")
+            self.bar = cast("UUID", made)  # the stub also covers callers in an event loop
+        done = round(100 * self.watch.fraction(), 1)
+        update_progress_artifact(self.bar, done, description=self.watch.headline())
 
     def _page(self) -> None:
         said = now(self.watch, occupied(self.home))
@@ -116,6 +152,11 @@ def table(run: Run, files: Mapping[str, Path]) -> None:
         run: what became of every node.
         files: deliveries under their names for people, by node key.
     """
+    if not _heard(lambda: _table(run, files)):
+        get_run_logger().warning("the server did not answer: this run has no table there")
+
+
+def _table(run: Run, files: Mapping[str, Path]) -> None:
     rows = [
         {
             "shot": entry.place.shot,

@@ -126,25 +126,20 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
     ):
         get_run_logger().info("%s", plan.headline())
         watch.costs = {row.stage: row.seconds / max(row.new + row.stale, 1) for row in plan.rows}
-        live = artifacts.Live(watch, home)
-
-        def beat() -> None:
-            book.tick()
-            live.show()
 
         def stop() -> bool:
             return signalled() or cancelled.is_set()
 
         studio = book.studio(stop, previews=artifacts.looked_at())
-        outcome = execute(
-            book.works,
-            starter(studio, book.run.id, watch),
-            slots=SLOTS,
-            held=studio.has,
-            cancelled=stop,
-            idle=beat,
-        )
-        live.show(last=True)
+        with artifacts.live(watch, home):
+            outcome = execute(
+                book.works,
+                starter(studio, book.run.id, watch),
+                slots=SLOTS,
+                held=studio.has,
+                cancelled=stop,
+                idle=book.tick,
+            )
         run = book.close(outcome, interrupted=stop())
         artifacts.table(run, book.files)
     if cancelled.is_set():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -151,6 +153,10 @@ def test_no_task_run_stays_open(client, reviver, run_of, monkeypatch):
         client.create_task_run(export, run.id, dynamic_key="0", state=state)
         for run, state in ((lost, Pending()), (over, Running()), (alive, Running()))
     ]
+    with sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / "prefect.db") as server:
+        # Killed between its two commits, a server leaves a task run whose state is missing.
+        server.execute("delete from task_run_state where task_run_id = ?", (str(tasks[1].id),))
+    assert client.read_task_run(tasks[1].id).state is None
     reviver.look()
     states = [client.read_task_run(one.id).state.type.value for one in tasks]
     assert states == ["CRASHED", "CRASHED", "RUNNING"]

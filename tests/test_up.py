@@ -46,13 +46,17 @@ def deployed(one: Up) -> bool:
 def finish(one: Up, run: str) -> None:
     """Wait until the run is completed, and all its task runs have ended, one way or another."""
 
-    def over() -> bool:
+    def states() -> tuple[str, set[str]]:
         try:
-            return one.state(run) == "COMPLETED" and set(one.tasks(run)) <= OVER
+            return one.state(run), set(one.tasks(run))
         except OSError:
-            return False
+            return "no answer", set()
 
-    wait_until(over, 200)
+    def over() -> bool:
+        state, tasks = states()
+        return state == "COMPLETED" and tasks <= OVER
+
+    wait_until(over, 200, lambda: f"{states()}\n{one.said()}")
 
 
 def processes(home: Home) -> list[psutil.Process]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,10 @@ COMMANDS = {
     "worker": "flows.up.part worker",
     "gallery": "flows.up.part site",
 }
+
+
+BUSY = 503
+"""Prefect's answer while another process writes to its SQLite file; its own client tries again."""
 
 
 @dataclass
@@ -54,8 +59,15 @@ class Up:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.api}{path}", data, headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+        for left in reversed(range(10)):
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != BUSY or not left:
+                    raise
+                time.sleep(0.5)
+        raise AssertionError("not reached")
 
     @property
     def api(self) -> str:
@@ -83,11 +95,13 @@ class Up:
         return time.monotonic() - began
 
 
-def wait_until(true: Callable[[], object], seconds: float) -> None:
-    """Wait until `true()`; fail where it never is."""
+def wait_until(
+    true: Callable[[], object], seconds: float, say: Callable[[], str] = lambda: "it never came"
+) -> None:
+    """Wait until `true()`; fail where it never is, with what `say` tells."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, say()
         time.sleep(0.05)
 
 

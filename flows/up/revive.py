@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from uuid import UUID
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter, WorkPoolFilter
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.states import Cancelled, Crashed, Scheduled
 
 from flows.up.pool import POOL
@@ -140,7 +141,7 @@ class Reviver:
             task_run_filter=TaskRunFilter.model_validate({"state": {"type": {"any_": UNDER_WAY}}}),
             flow_run_filter=FlowRunFilter.model_validate(of),
         ):
-            if task.state and _age(task.state) > seconds:
+            if _silent(task) > seconds:
                 crashed: State[None] = Crashed(message="its process died")
                 self.client.set_task_run_state(task.id, crashed, force=True)
 
@@ -152,6 +153,15 @@ def running_here() -> Iterator[UUID]:
             mine = process.uids().real == os.getuid()
             if mine and (told := process.environ().get("PREFECT__FLOW_RUN_ID")):
                 yield UUID(told)
+
+
+def _silent(task: TaskRun) -> float:
+    """Return the seconds since anything was heard of a task run.
+
+    It is without a state where the server was killed between its two commits of one.
+    """
+    heard = task.state.timestamp if task.state else task.updated
+    return math.inf if heard is None else (dt.datetime.now(dt.UTC) - heard).total_seconds()
 
 
 def _stuck(state: State[object]) -> bool:
