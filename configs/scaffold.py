@@ -8,6 +8,7 @@ from pathlib import Path
 from configs.errors import BadFile
 from configs.home import MARKER, Home
 from configs.library import SHIPPED
+from configs.notice import NAME
 from configs.schema import write_schemas
 
 FOLDERS = ("campaigns", "brand", "pipelines", "prompts", "models")
@@ -20,9 +21,19 @@ MARKED = """\
 # deliveries/   finished files 成品               runs/       one page a run 每次运行的页面
 # store/, catalog/, cache/ are kept by keyreel itself. 由 keyreel 自己维护。
 #
+# notify.yaml   who is told of what 何事通知谁
+#
 # models.yaml, profiles.yaml and deliveries.yaml beside this file add rows to the built-in ones.
 # 与此文件同级的 models.yaml、profiles.yaml、deliveries.yaml 可增补内置条目。
 format = 1
+"""
+NOTICES = """\
+# yaml-language-server: $schema=notify.schema.json
+# Who is told of what. Addresses stand elsewhere. 何事通知谁；地址存放在别处。
+#   tell:
+#     - {to: env:OPS, on: [failed, late]}   # OPS=wecombot://KEY in the environment 环境变量
+#     - {to: secret:boss}                   # a Secret block of Prefect: all occasions 所有情形
+tell: []
 """
 
 
@@ -56,6 +67,7 @@ def _files(home: Home, demo: bool) -> Iterator[tuple[Path, bytes]]:
     shipped = SHIPPED / "campaigns"
     name = "demo" if demo else "starter"
     yield home.root / MARKER, MARKED.encode()
+    yield home.root / NAME, NOTICES.encode()
     yield home.campaigns / f"{name}.yaml", (shipped / f"{name}.yaml").read_bytes()
     for file in sorted((shipped / "brand").iterdir()):
         yield home.root / "brand" / file.name, file.read_bytes()

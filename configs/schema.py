@@ -19,6 +19,7 @@ from configs.home import Home
 from configs.layers import KINDS
 from configs.library import Library
 from configs.model import Model, Profile
+from configs.notice import Notices
 from configs.pipeline import Pipeline
 from configs.prompt import Template
 from configs.settings import Settings
@@ -40,6 +41,7 @@ def write_schemas(folder: Path) -> list[Path]:
         "profiles": _with_settings(_schema(dict[Slug, Profile])),
         "deliveries": _schema(dict[Slug, Delivery]),
         "prompt": _schema(Template),
+        "notify": _schema(Notices),
     }
     return [_write(folder / f"{name}.schema.json", schema) for name, schema in made.items()]
 

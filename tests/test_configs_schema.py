@@ -41,7 +41,7 @@ def accepts(schema, value):
 
 
 def test_one_for_each_kind_of_file(schemas):
-    """Six."""
+    """Seven."""
     assert {name.partition(".")[0] for name in schemas} == {
         "campaign",
         "pipeline",
@@ -49,6 +49,7 @@ def test_one_for_each_kind_of_file(schemas):
         "profiles",
         "deliveries",
         "prompt",
+        "notify",
     }
 
 
