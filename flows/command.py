@@ -144,12 +144,31 @@ def query(context: typer.Context, sql: Annotated[str, typer.Argument(help="One S
 
 
 @app.command()
-def rerun(context: typer.Context, asset: Asset) -> None:
+def rerun(
+    context: typer.Context,
+    asset: Asset,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="STAGE.NAME=VALUE",
+            help="Try a change of what it was made of"
+            ": prompt, negative, seed or steps. Repeat it for several.",
+        ),
+    ] = None,
+) -> None:
     """Make an asset again from its recipe and say whether its bytes are the same."""
     from flows import screen
     from flows.rerun import rerun as again
+    from flows.signals import stop_on_signals
+    from flows.variant import variant, wished
 
-    raise typer.Exit(screen.reran(again(home_of(context), asset)))
+    home = home_of(context)
+    if not changes:
+        raise typer.Exit(screen.reran(again(home, asset)))
+    with stop_on_signals() as stop:
+        run = variant(home, *wished(home, asset, changes), stop)
+    raise typer.Exit(screen.tried(home, run))
 
 
 @app.command()

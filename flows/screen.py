@@ -15,7 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from catalogs.record import Record, Run
+from catalogs.record import Place, Record, Run
+from catalogs.store import Store
 from configs.base import Json
 from configs.home import Home
 from flows.approval import Keyframe
@@ -230,12 +231,15 @@ def ancestry(found: Ancestor, depth: int = 0) -> None:
         say(f"{pad}{role}{found.path or 'lost'}  {found.sha256[:12]}")
         return
     record = found.record
-    place = " ".join(filter(None, (record.place.shot, record.place.aspect, record.place.delivery)))
-    say(f"{pad}{role}{record.place.stage}  {place}  {record.key[:12]}")
+    say(f"{pad}{role}{_where(record.place)}  {record.key[:12]}")
     for name, value in _facts(record).items():
         say(f"{pad}  {name:<10} {value}")
     for parent in found.parents:
         ancestry(parent, depth + 1)
+
+
+def _where(place: Place) -> str:
+    return f"{place.stage}  " + " ".join(filter(None, (place.shot, place.aspect, place.delivery)))
 
 
 def _facts(record: Record) -> dict[str, str]:
@@ -260,6 +264,18 @@ def reran(compared: Sequence[Compared]) -> int:
         )
         say(f"{one.node} {one.port}: {verdict}")
     return 0 if all(one.same for one in compared) else 1
+
+
+def tried(home: Home, run: Run) -> int:
+    """Print what a change made, with the files; return the exit code."""
+    store = Store(home.store)
+    for entry in run.entries:
+        say(f"{entry.state:<8} {_where(entry.place)}  {entry.key[:12]}  {entry.error}".rstrip())
+        if entry.state in ("made", "cached"):
+            for port, asset in store.record(entry.key).outputs.items():
+                say(f"  {port}: {store.asset_path(asset)}")
+    say(f"A run of its own, {run.id}: the campaign's files stay as they are.")
+    return 0 if run.state == "done" else 1
 
 
 def packed(made: Packed) -> int:

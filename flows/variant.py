@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from catalogs.ancestry import Ancestor
 from catalogs.catalog import Catalog
 from catalogs.node import Node, NodeOutput
 from catalogs.record import Entry, Record, Run
@@ -25,7 +26,8 @@ from configs.tokens import check_tokens, counter
 from configs.wording import unknown
 from flows.book import going_on, now, place_of
 from flows.rerun import node_of
-from tasks.make import make
+from flows.resident import make
+from flows.turns import turn
 from tasks.model import folder_of
 from tasks.stage import Studio
 from tasks.stages import STAGES
@@ -57,6 +59,53 @@ def parse(words: Mapping[str, str]) -> dict[str, Json]:
             raise BadInput(f"{name}: {text[:40]!r} must be a whole number, 0 or more")
         changes[name] = int(text) if CHANGES[name] is int else text
     return changes
+
+
+def wished(home: Home, asset: str, words: Sequence[str]) -> tuple[str, dict[str, Json]]:
+    """Return the key of the node that `STAGE.NAME=VALUE` words are about, and the changes.
+
+    Args:
+        home: the workspace.
+        asset: as `variant` takes it: made by that stage, or of what that stage made.
+        words: all of one stage; without `STAGE.` that of the asset itself.
+
+    Raises:
+        BadInput: where a word is none, or the asset was not made from one node of that stage.
+    """
+    given, stages = {}, set()
+    for word in words:
+        field, equals, value = word.partition("=")
+        stage, _, name = field.rpartition(".")
+        if not equals:
+            raise BadInput(f"--set {word[:40]!r}: write STAGE.NAME=VALUE, as in keyframe.seed=7")
+        given[name] = value
+        stages.add(stage)
+    if len(stages) != 1:
+        raise BadInput(f"--set {' '.join(words)[:80]!r}: change one stage at a time")
+    changes = parse(given)
+    return _source(Catalog(home.catalog, Store(home.store)).show(asset), *stages), changes
+
+
+def _source(asset: Ancestor, stage: str) -> str:
+    """Return the key of the one node of `stage` that an asset was made from."""
+    nodes = {record.key: record.place.stage for record in _sources(asset)}
+    if not stage:
+        return next(iter(nodes))
+    keys = [key for key, its in nodes.items() if its == stage]
+    if not keys:
+        raise BadInput(f"--set: {unknown('stage', stage, set(nodes.values()))}")
+    if len(keys) > 1:
+        several = ", ".join(key[:16] for key in keys)
+        raise BadInput(f"it was made from {len(keys)} nodes of {stage}; give one: {several}")
+    return keys[0]
+
+
+def _sources(asset: Ancestor) -> Iterator[Record]:
+    """Yield the record of an asset, and of all that it was made from."""
+    if asset.record:
+        yield asset.record
+    for parent in asset.parents:
+        yield from _sources(parent)
 
 
 def variant(
@@ -198,9 +247,10 @@ def _make(run: Run, nodes: list[Node], studio: Studio) -> Run:
     for number, node in enumerate(nodes):
         held = studio.has(node.key)
         try:
-            for _, record in make(STAGES[node.kind], [node], studio, run=run.id):
-                told = {"state": "made", "key": record.key, "seconds": record.seconds}
-                entries[number] = entries[number].model_copy(update=told)
+            with turn(STAGES[node.kind].lane, studio):
+                for _, record in make(STAGES[node.kind], [node], studio, run=run.id):
+                    told = {"state": "made", "key": record.key, "seconds": record.seconds}
+                    entries[number] = entries[number].model_copy(update=told)
             if held:
                 entries[number] = entries[number].model_copy(update={"state": "cached"})
         except Interrupted:

@@ -11,7 +11,7 @@ from catalogs.runs import write_run
 from catalogs.store import Store
 from configs.errors import BadInput
 from configs.home import Home
-from flows.variant import MOST_SEED, _follow, changes_of, parse, variant
+from flows.variant import MOST_SEED, _follow, changes_of, parse, variant, wished
 from tasks.stages import STAGES
 from tests.catalog_data import STARTED, commit, entry
 
@@ -98,6 +98,22 @@ def test_words_of_a_form_become_changes():
             parse({"seed": text})
     with pytest.raises(BadInput, match="no change 'sed'"):
         parse({"sed": "1"})
+
+
+def test_a_word_of_the_shell_finds_what_an_asset_was_made_from(place):
+    """A stage's name leads from a delivery to its keyframe; without one it is the asset itself."""
+    home, _, (key, clip, _, export) = place
+    words = ["keyframe.seed=5", "keyframe.prompt=a=b"]
+    assert wished(home, export.key, words) == (key.key, {"seed": 5, "prompt": "a=b"})
+    assert wished(home, clip.key, ["seed=5"]) == (clip.key, {"seed": 5})
+    for wrong, why in (
+        (["keyframe.seed=5", "animate.seed=5"], "one stage at a time"),
+        (["keyfram.seed=5"], "no stage 'keyfram'; did you mean 'keyframe'"),
+        (["keyframe.seed"], "write STAGE.NAME=VALUE"),
+        (["keyframe.size=5"], "no change 'size'"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            wished(home, export.key, wrong)
 
 
 def test_all_that_was_made_of_it_is_made_anew(place):
