@@ -64,7 +64,7 @@ class Record(Declaration):
     """ISO 8601, UTC."""
     seconds: float
     facts: dict[str, Json] = {}
-    """Device, peak memory, load seconds, versions, fallbacks."""
+    """Device, peak memory, load seconds, versions, fallbacks, and the key `planned` before them."""
 
 
 class Entry(Declaration):
@@ -102,6 +102,8 @@ class Review(Declaration):
     asset: Digest
     node: Digest | Literal[""] = ""
     """Key of the node that gave it: drawn again under the same key, it keeps its verdict."""
+    planned: Digest | Literal[""] = ""
+    """Key that the node was planned with, where memory ran out and other pixels were drawn."""
     verdict: Verdict
     seed: int | None = None
     """Where it is `reseeded`: the seed to draw with in its place."""

@@ -28,13 +28,14 @@ class Judged:
 
 
 def latest(store: Store) -> dict[str, Review]:
-    """Return the last review of each node that has one, by the node's key.
+    """Return the last review of each node that has one, by its key and by the one planned for it.
 
     Raises:
         BadFile: where one is damaged.
     """
     told = (store.reviews.read(name) for name in store.reviews.names())
-    return {one.node: one for one in sorted(told, key=lambda one: one.reviewed) if one.node}
+    ordered = sorted(told, key=lambda one: one.reviewed)
+    return {key: one for one in ordered for key in (one.planned, one.node) if key}
 
 
 def judge(store: Store, record: Record, port: str, judged: Judged, now: dt.datetime) -> Review:
@@ -59,6 +60,7 @@ def judge(store: Store, record: Record, port: str, judged: Judged, now: dt.datet
     review = Review(
         asset=record.outputs[port].sha256,
         node=record.key,
+        planned=str(record.facts.get("planned", "")),
         verdict=judged.verdict,
         seed=next_seed(int(str(drawn))) if judged.verdict == "reseeded" else None,
         reviewer=_line("reviewer's name", judged.by, LONGEST_NAME) or "unnamed",

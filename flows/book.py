@@ -33,7 +33,7 @@ from flows.facts import Resolved
 from flows.plan import Plan
 from flows.progress import Totals
 from flows.shots import first_day
-from tasks.stage import Studio
+from tasks.stage import Studio, ran
 from tasks.stages import STAGES
 
 RUNNING = ".running"
@@ -129,7 +129,7 @@ class Book:
             return Entry(place=place, key=key, state="failed", error=outcome.errors[key])
         if key in outcome.skipped:
             return Entry(place=place, key=key, state="skipped", error=outcome.skipped[key])
-        key = self.really.get(key, key)
+        key = ran(self.really, key)
         if not self.store.has(key):
             return Entry(place=place, key=key, state="planned", error=self.why(key))
         record = self.store.record(key)
@@ -152,7 +152,7 @@ class Book:
         """Give finished deliveries their names for people, as links to the store's files."""
         with self.store.workspace() as desk:
             for address, planned in ends(self.plan).items():
-                key = self.really.get(planned, planned)
+                key = ran(self.really, planned)
                 if not self.store.has(key):
                     continue
                 record = self.store.record(key)

@@ -161,10 +161,15 @@ def as_ran(node: Node, studio: Studio, ran: Sequence[Fallback]) -> Node:
 
 
 def facts(node: Node, load_seconds: float, ran: Sequence[Fallback]) -> dict[str, Json]:
-    """Return what a node's record says of the work: device, threads, memory, loading, fallbacks."""
+    """Return what a node's record says of the work: device, threads, memory, loading, fallbacks.
+
+    And the key of what was planned, where that is not what ran: a verdict is about both.
+    """
     kind = node.pixels["device"]
     device = detect() if kind == "cuda" else processor()
     told: dict[str, Json] = {"fallbacks": [str(fallback) for fallback in ran]} if ran else {}
+    if any(fallback.changes_pixels for fallback in ran):
+        told["planned"] = node.key
     return {
         "device": device.name,
         "threads": threads(),

@@ -23,7 +23,7 @@ from gpu.service.ask import Told
 from gpu.weights import import_libraries, shared
 from tasks.make import make
 from tasks.model import spec_of
-from tasks.stage import Progress, Studio
+from tasks.stage import Progress, Studio, ran
 from tasks.stages import STAGES
 
 NODES = TypeAdapter(Node)
@@ -138,7 +138,7 @@ class Maker:
         )
         for _ in make(STAGES[node.kind], [node], studio, run=asked.run):
             pass
-        key = studio.really.get(node.key, node.key)
+        key = ran(studio.really, node.key)
         return Delivered(key=key, seen=studio.seen).model_dump(mode="json")
 
     def obey(self, order: Order) -> dict[str, Json]:

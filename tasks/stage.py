@@ -136,6 +136,18 @@ class Progress:
     """A small JPEG of how it will look, where one was asked for."""
 
 
+def ran(really: Mapping[str, str], key: str) -> str:
+    """Return the key of what ran in place of `key`: an input's fallback and its own both change it.
+
+    Args:
+        really: `Studio.really`.
+        key: as planned.
+    """
+    while key in really:
+        key = really[key]
+    return key
+
+
 @dataclass(frozen=True, slots=True)
 class Studio:
     """What a stage works with while it runs."""
@@ -158,7 +170,7 @@ class Studio:
 
     def has(self, key: str) -> bool:
         """Whether the node planned as `key` is finished, as planned or as it really ran."""
-        return self.store.has(self.really.get(key, key))
+        return self.store.has(ran(self.really, key))
 
     def heed(self, stage: str) -> None:
         """Raise Interrupted where the run was cancelled, in `stage`'s name."""
@@ -168,8 +180,8 @@ class Studio:
     def follow(self, node: Node) -> Node:
         """Return the node with inputs as they really ran: what it is made from is in its key."""
         inputs = {
-            port: NodeOutput(self.really[source.key], source.port)
-            if isinstance(source, NodeOutput) and source.key in self.really
+            port: NodeOutput(ran(self.really, source.key), source.port)
+            if isinstance(source, NodeOutput)
             else source
             for port, source in node.inputs.items()
         }

@@ -6,18 +6,23 @@ The card is this machine's processor, whose loader says what a full card says.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
+from catalogs.node import Address, Node, NodeOutput
 from catalogs.store import Store
 from configs.library import Library
+from flows.approval import awaiting, judge
 from flows.plan import prepare
 from gpu import weights as cache
 from gpu.checkpoint import whole
 from gpu.fit import Fit, apply, fitted
 from gpu.weights import Weights
+from tasks.stage import ran
 from tests.campaigns import bytes_of, home_with, run_plainly
+from tests.catalog_data import commit
 
 
 @pytest.fixture
@@ -123,6 +128,40 @@ def test_the_plan_tells_of_a_fallback_until_the_profile_takes_it(tmp_path, full_
     )
     _, accepted = prepare(home, "stills")
     assert not list(accepted.work())
+
+
+@pytest.mark.slow
+def test_a_verdict_on_what_ran_counts_for_what_was_planned(tmp_path, full_card):
+    """Accepted, the tiled keyframe lets its shot go on; another seed draws the planned one anew."""
+    full_card(lambda fit: fit.tiling)
+    home = home_with(tmp_path / "home", approve="keyframes")
+    assert run_plainly(home).state == "waiting"
+    (waiting,) = awaiting(home)
+    (planned,) = set(prepare(home, "stills").plan.waits.values())
+    assert planned != waiting.key
+    judge(home, waiting.key, "reseeded")
+    (other,) = set(prepare(home, "stills").plan.waits.values())
+    assert other != planned
+    judge(home, waiting.key, "approved")
+    assert not prepare(home, "stills").plan.waits
+    assert run_plainly(home).state == "done"
+    assert list((home.deliveries / "stills").rglob("rouge-01/*.jpeg"))
+
+
+def test_a_clip_that_falls_back_after_its_keyframe_is_found(studio):
+    """Planned, then drawn from another keyframe, then with other pixels: two keys further on."""
+    address = Address("animate", SHOT, "portrait")
+    here = studio({})
+    here.really["a" * 64] = "b" * 64
+    planned = Node(address, "animate", 1, {}, {"image": NodeOutput("a" * 64, "image")})
+    followed = here.follow(planned)
+    assert followed.inputs["image"] == NodeOutput("b" * 64, "image")
+    tiled = replace(followed, pixels={"vae": "tiled"})
+    here.really[followed.key] = tiled.key
+    assert not here.has(planned.key)
+    commit(here.store, tiled, "clip")
+    assert here.has(planned.key)
+    assert ran(here.really, planned.key) == tiled.key
 
 
 @pytest.mark.slow
