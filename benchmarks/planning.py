@@ -146,8 +146,8 @@ def finished(place: Home) -> list[Figure]:
             "nodes to make after one watermark change",
             len(again.work()),
             "nodes",
-            "watermark and export only",
-            stages == {"watermark", "export"},
+            "watermark, export and sign only",
+            stages == {"watermark", "export", "sign"},
             f"of {len(again.nodes):,}; {again.headline()}",
         ),
     ]
