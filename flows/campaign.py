@@ -76,11 +76,11 @@ def campaign(
 
     Args:
         campaign: Which one to make: a file of the home's folder campaigns.
-        home: The folder of the workspace. None: the worker's own.
-        start: In place of the campaign's own. None: as the campaign says.
-        profile: Which machine's models. None: as the campaign says, or what fits.
-        seed: The number that chance starts from, in place of the campaign's own. None: that, or one
-            drawn from this flow run's id, so that a retry draws the same.
+        home: The folder of the workspace. Empty: the worker's own.
+        start: In place of the campaign's own. Empty: as the campaign says.
+        profile: Which machine's models. Empty: as the campaign says, or what fits.
+        seed: The number that chance starts from, in place of the campaign's own. Empty: that, or
+            one drawn from this flow run's id, so that a retry draws the same.
 
     Returns:
         The run's id.

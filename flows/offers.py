@@ -89,7 +89,7 @@ def profiles(home: Home) -> list[str]:
 
 
 Campaign = Annotated[str, Offers(campaigns), titled("Campaign")]
-Folder = Annotated[str | None, titled("Home")]
-FirstDay = Annotated[dt.date | None, titled("First day")]
-Machine = Annotated[Annotated[str, Offers(profiles)] | None, titled("Machine")]
-Chance = Annotated[int | None, titled("Seed")]
+Folder = Annotated[str | None, Blank(), titled("Home")]
+FirstDay = Annotated[dt.date | None, Blank(), titled("First day")]
+Machine = Annotated[Annotated[str, Offers(profiles)] | None, Blank(), titled("Machine")]
+Chance = Annotated[int | None, Blank(), titled("Seed")]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
+from catalogs.store import Store
+from configs.home import Home
 from flows import command
 from tests.campaigns import STILLS, home_with, run_plainly
 
@@ -87,6 +90,27 @@ def test_rerun_gives_the_same_bytes(home, keyreel):
     code, out, _ = keyreel(home, "rerun", delivered(home))
     assert code == 0
     assert "the same bytes" in out
+
+
+@pytest.mark.slow
+def test_rerun_tries_a_change(home, keyreel, tmp_path):
+    """A delivery's keyframe with another seed, and all that follows, beside what is delivered."""
+    home = Home(shutil.copytree(home.root, tmp_path / "home"))
+    file = delivered(home)
+    before, store = file.read_bytes(), Store(home.store)
+    code, out, err = keyreel(home, "rerun", file, "--set", "keyframe.seed=5")
+    assert (code, err) == (0, "")
+    made = {word for line in out.splitlines() if "made" in line for word in line.split()}
+    assert {"keyframe", "export", "sign", "rouge-01/2026-03-02"} <= made
+    pictures = [path for path in store.assets.rglob("*.jpeg") if str(path) in out]
+    assert pictures
+    assert before not in [path.read_bytes() for path in pictures]
+    assert file.read_bytes() == before
+    code, _, err = keyreel(home, "rerun", file, "--set", "keyframe.seed")
+    assert (code, err) == (
+        2,
+        "error: --set 'keyframe.seed': write STAGE.NAME=VALUE, as in keyframe.seed=7\n",
+    )
 
 
 @pytest.mark.slow
