@@ -34,7 +34,6 @@ class Declaration(BaseModel):
         extra="forbid",
         strict=False,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
 
 
