@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.speed.clip import pieces
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a dozen pipelines are made
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]  # a dozen pipelines are made
 
 
 @pytest.mark.parametrize("kind", ["1.3B", "A14B"])

@@ -227,7 +227,7 @@ def test_failures_are_named() -> None:
     assert pictures.wrong(row) == [f"surface: {row.words['surface']} > elsewhere"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")
 def test_measures_the_shipped_weights(

@@ -12,9 +12,9 @@ from benchmarks.mini.told import record
 from benchmarks.speed import picture
 from benchmarks.speed.realistic import words_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-
+@pytest.mark.long
+@pytest.mark.timeout(400)
 def test_every_figure_of_pictures_is_measured():
     """Each way's picture, stages and batch; each speed-up's error; files; a new process."""
     told = {}

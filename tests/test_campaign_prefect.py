@@ -83,6 +83,7 @@ def test_nothing_to_do_starts_no_server(ran):
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(ran, tmp_path):
     """Interrupted in the middle: one sentence; run again: the bytes of an undisturbed run."""
     undisturbed, _ = ran

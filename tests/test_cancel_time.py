@@ -33,7 +33,7 @@ class CancelsAfter(Totals):
         self.cancelled.set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(("step", "seconds"), [(1, 0.5), (4, 0.5)])
 def test_a_cancel_is_heard_within_two_seconds(tmp_path, step, seconds):

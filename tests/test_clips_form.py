@@ -180,7 +180,7 @@ def test_a_table_in_another_encoding_says_how_to_save_it(home):
         batch_brief(Batch(table="batches/gbk.csv", seed=1), home)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_a_table_becomes_one_zip(tmp_path):
     """Two rows of equal work are drawn once and packed under both names."""

@@ -76,6 +76,7 @@ def test_killed_at_each_commit_point(undisturbed, tmp_path):
     together(*(partial(trial, number, point) for number, point in enumerate(POINTS)))
 
 
+@pytest.mark.long
 def test_killed_at_random_times(undisturbed, tmp_path):
     """Twenty kills, spread over all of a run, lose nothing finished and leave nothing behind."""
     draw = random.Random(SEED)
@@ -91,6 +92,7 @@ def test_killed_at_random_times(undisturbed, tmp_path):
     assert codes.count(-signal.SIGKILL) >= KILLS // 2  # the others had ended by then
 
 
+@pytest.mark.long
 def test_killed_before_each_change_of_the_books(undisturbed, made, tmp_path):
     """A kill between two steps of links, page, catalog and run file is made good by a run."""
     watched = copy(made, tmp_path / "watched")

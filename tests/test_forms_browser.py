@@ -15,7 +15,7 @@ from tests.chromium import Chromium, needs_chromium
 from tests.prefect_team import team
 
 pytestmark = [
-    pytest.mark.slow, pytest.mark.prefect, pytest.mark.browser, needs_chromium,
+    pytest.mark.long, pytest.mark.prefect, pytest.mark.browser, needs_chromium,
     pytest.mark.timeout(500),
 ]  # fmt: skip
 

@@ -204,7 +204,7 @@ def until_ended(address: str, headers: dict[str, str], name: str, seconds: float
     raise TimeoutError(name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_killed_site_harms_no_campaign(tmp_path):
     """kill -9 in mid-campaign: the job goes on, the next site tells its end, once, in a letter."""
