@@ -19,7 +19,8 @@ MARKED = """\
 # pipelines/    your own pipelines 自定义流程     prompts/    your own templates 自定义提示词模板
 # models/       downloaded weights 下载的模型
 # deliveries/   finished files 成品               runs/       one page a run 每次运行的页面
-# store/, catalog/, cache/ are kept by keyreel itself. 由 keyreel 自己维护。
+# packages/     zips to hand over 打包好的交付     keys/       to sign with 签名证书与私钥
+# store/, catalog/, cache/, site/ are kept by keyreel itself. 由 keyreel 自己维护。
 #
 # notify.yaml   who is told of what 何事通知谁
 #
