@@ -6,6 +6,7 @@ The card is this machine's processor, whose loader says what a full card says.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -25,27 +26,39 @@ from tests.campaigns import bytes_of, home_with, run_plainly
 from tests.catalog_data import commit
 
 
-@pytest.fixture
-def full_card(monkeypatch):
-    """Let weights fit only as `enough` says: `full_card(enough) -> fits tried`."""
+@contextmanager
+def full_card(enough):
+    """Let weights fit only as `enough` says; yield the fits tried."""
     shared = cache.shared(2)
-    monkeypatch.setattr(shared, "learned", {})
     tried = []
 
-    def make(enough):
-        shared.release_all()
+    def fits(pipe, fit, device):
+        tried.append(fit)
+        if not enough(fit):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        apply(pipe, fit, device)
 
-        def fits(pipe, fit, device):
-            tried.append(fit)
-            if not enough(fit):
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-            apply(pipe, fit, device)
-
-        monkeypatch.setattr(cache.fits, "apply", fits)
-        return tried
-
-    yield make
     shared.release_all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared, "learned", {})
+        patch.setattr(cache.fits, "apply", fits)
+        yield tried
+    shared.release_all()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A home whose campaign ran on a card with room, and that run."""
+    home = home_with(tmp_path_factory.mktemp("plain") / "home")
+    return home, run_plainly(home)
+
+
+@pytest.fixture(scope="module")
+def tiled(tmp_path_factory):
+    """A home whose campaign ran where only a tiled decoder fits, and that run."""
+    home = home_with(tmp_path_factory.mktemp("tiled") / "home")
+    with full_card(lambda fit: fit.tiling):
+        return home, run_plainly(home)
 
 
 def records(home, run):
@@ -62,13 +75,11 @@ SHOT = "rouge-01/2026-03-02"
 
 
 @pytest.mark.slow
-def test_a_neutral_fallback_keeps_the_key_and_is_recorded(tmp_path, full_card):
+def test_a_neutral_fallback_keeps_the_key_and_is_recorded(plain, tmp_path):
     """The same bytes under the planned key; the record says how."""
-    plain = home_with(tmp_path / "plain")
-    run_plainly(plain)
-    tried = full_card(lambda fit: fit.offload == "group")
     home = home_with(tmp_path / "home")
-    run = run_plainly(home)
+    with full_card(lambda fit: fit.offload == "group") as tried:
+        run = run_plainly(home)
     assert run.state == "done"
     assert [fit.offload for fit in tried] == ["none", "model", "group"]
     _, record = records(home, run)["keyframe", SHOT]
@@ -76,18 +87,15 @@ def test_a_neutral_fallback_keeps_the_key_and_is_recorded(tmp_path, full_card):
     assert "offload none" in said
     assert "-> offload group" in said
     assert "out of memory: CUDA out of memory" in said
-    assert bytes_of(home.deliveries) == bytes_of(plain.deliveries)
-    assert Store(plain.store).held() == Store(home.store).held()
+    assert bytes_of(home.deliveries) == bytes_of(plain[0].deliveries)
+    assert Store(plain[0].store).held() == Store(home.store).held()
 
 
 @pytest.mark.slow
-def test_other_pixels_are_keyed_as_what_ran(tmp_path, full_card):
+def test_other_pixels_are_keyed_as_what_ran(plain, tiled):
     """The keyframe and all that is made from it have other keys than planned; the run is done."""
-    plain = home_with(tmp_path / "plain")
-    planned = records(plain, run_plainly(plain))
-    full_card(lambda fit: fit.tiling)
-    home = home_with(tmp_path / "home")
-    run = run_plainly(home)
+    planned = records(*plain)
+    home, run = tiled
     made = records(home, run)
     assert run.state == "done"
     assert all(entry.state == "made" for entry in run.entries if entry.place.stage != "expand")
@@ -98,28 +106,25 @@ def test_other_pixels_are_keyed_as_what_ran(tmp_path, full_card):
     exported, recipe = made["export", SHOT][0], made["export", SHOT][1].recipe
     assert entry.key in str(recipe["inputs"])
     assert exported.key != planned["export", SHOT][0].key
-    assert set(bytes_of(home.deliveries)) == set(bytes_of(plain.deliveries))
+    assert set(bytes_of(home.deliveries)) == set(bytes_of(plain[0].deliveries))
     own = "mug-01/2026-03-02"  # its own photo: no model, so its key is as planned
     assert made["export", own][0].key == planned["export", own][0].key
 
 
 @pytest.mark.slow
-def test_a_second_run_after_a_fallback_makes_nothing_twice(tmp_path, full_card):
+def test_a_second_run_after_a_fallback_makes_nothing_twice(tiled):
     """The plan asks for the first choice again; what then runs is there already."""
-    full_card(lambda fit: fit.tiling)
-    home = home_with(tmp_path / "home")
-    run_plainly(home)
+    home, _ = tiled
     held = Store(home.store).held()
-    assert run_plainly(home).state == "done"
+    with full_card(lambda fit: fit.tiling):
+        assert run_plainly(home).state == "done"
     assert Store(home.store).held() == held
 
 
 @pytest.mark.slow
-def test_the_plan_tells_of_a_fallback_until_the_profile_takes_it(tmp_path, full_card):
+def test_the_plan_tells_of_a_fallback_until_the_profile_takes_it(tiled):
     """What ran is not what is planned, and the plan says why; `vae_tiling: true` accepts it."""
-    full_card(lambda fit: fit.tiling)
-    home = home_with(tmp_path / "home")
-    run_plainly(home)
+    home, _ = tiled
     _, planned = prepare(home, "stills")
     assert any("vae" in reason for reason in planned.reasons.values())
     row = Library.open(home).profiles["mini"].model_copy(update={"vae_tiling": True})
@@ -131,11 +136,11 @@ def test_the_plan_tells_of_a_fallback_until_the_profile_takes_it(tmp_path, full_
 
 
 @pytest.mark.slow
-def test_a_verdict_on_what_ran_counts_for_what_was_planned(tmp_path, full_card):
+def test_a_verdict_on_what_ran_counts_for_what_was_planned(tmp_path):
     """Accepted, the tiled keyframe lets its shot go on; another seed draws the planned one anew."""
-    full_card(lambda fit: fit.tiling)
     home = home_with(tmp_path / "home", approve="keyframes")
-    assert run_plainly(home).state == "waiting"
+    with full_card(lambda fit: fit.tiling):
+        assert run_plainly(home).state == "waiting"
     (waiting,) = awaiting(home)
     (planned,) = set(prepare(home, "stills").plan.waits.values())
     assert planned != waiting.key
@@ -144,7 +149,8 @@ def test_a_verdict_on_what_ran_counts_for_what_was_planned(tmp_path, full_card):
     assert other != planned
     judge(home, waiting.key, "approved")
     assert not prepare(home, "stills").plan.waits
-    assert run_plainly(home).state == "done"
+    with full_card(lambda fit: fit.tiling):
+        assert run_plainly(home).state == "done"
     assert list((home.deliveries / "stills").rglob("rouge-01/*.jpeg"))
 
 
@@ -165,11 +171,11 @@ def test_a_clip_that_falls_back_after_its_keyframe_is_found(studio):
 
 
 @pytest.mark.slow
-def test_no_memory_at_all_fails_the_shot_alone(tmp_path, full_card):
+def test_no_memory_at_all_fails_the_shot_alone(tmp_path):
     """In one sentence with advice; the shot with its own photo is delivered."""
-    full_card(lambda fit: False)
     home = home_with(tmp_path / "home")
-    run = run_plainly(home)
+    with full_card(lambda fit: False):
+        run = run_plainly(home)
     errors = {entry.place.shot: entry.error for entry in run.entries if entry.state == "failed"}
     assert run.state == "failed"
     assert list(errors) == [SHOT]
