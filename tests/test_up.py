@@ -72,18 +72,19 @@ def processes(home: Home) -> list[psutil.Process]:
 
 
 def test_killed_in_turn_and_stopped_the_campaigns_complete(tmp_path):
-    """GPU process, server, worker and the whole: nothing is lost, nothing done twice."""
+    """GPU process, gallery, server, worker and the whole: nothing is lost, nothing done twice."""
     undisturbed, home = week(tmp_path / "undisturbed" / "home"), week(tmp_path / "up" / "home")
     with up(home) as one:
         wait_until(lambda: deployed(one), 60)
         first = one.submit("stills")
         before: dict = {}
-        for victim in ("gpu-0", "server", "worker"):
+        for victim in ("gpu-0", "gallery", "server", "worker"):
             wait_until(more_than(home, len(before)), 100)
             before |= records(home)
             one.part(victim).send_signal(signal.SIGKILL)
             wait_until(lambda victim=victim: f"{victim} was killed" in one.said(), 20)
         finish(one, first)
+        assert "</html>" in one.gallery_page()
         assert {key: records(home)[key] for key in before} == before
         second = one.submit("second")
         made = len(records(home))

@@ -73,6 +73,12 @@ class Up:
     def api(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
 
+    def gallery_page(self) -> str:
+        """Return the gallery's page for people who are not logged in."""
+        address = self.said().rpartition("Gallery ")[2].split()[0]
+        with urllib.request.urlopen(f"{address}/login", timeout=20) as answer:
+            return answer.read().decode()
+
     def submit(self, campaign: str = "stills") -> str:
         """Have the campaign run by the worker; return the flow run's id."""
         deployment = self.ask("/deployments/name/campaign/campaign")
