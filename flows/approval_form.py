@@ -66,7 +66,8 @@ def wait_for_verdicts(home: Home, campaign: str) -> None:
     if deployment.get_id() is None:
         return
     get_run_logger().warning(
-        "%s keyframes wait for approval: press Resume, or judge them in the gallery site",
+        "%s keyframes wait for approval: judge them in the gallery site, or press Resume on the V1 "
+        "pages; the V2 pages have no such button",
         len(found),
     )
     suspend_flow_run(wait_for_input=form(found), timeout=PATIENCE, key=str(len(list(_answers()))))
@@ -153,13 +154,12 @@ def resume(client: SyncPrefectClient, home: Home) -> list[str]:
     ours = FlowFilter.model_validate({"name": {"any_": ["campaign"]}})
     runs = client.read_flow_runs(flow_filter=ours, flow_run_filter=suspended, limit=200)
     waiting = {one.file for one in awaiting(home)} if runs else set()
-    judged = [
-        run for run in runs if _is_of(run, home) and run.parameters["campaign"] not in waiting
-    ]
+    judged = [run for run in runs if is_of(run, home) and run.parameters["campaign"] not in waiting]
     for run in judged:
         client.resume_flow_run(run.id, run_input={})
     return [f"{run.name}: its keyframes are judged; it goes on" for run in judged]
 
 
-def _is_of(run: FlowRun, home: Home) -> bool:
+def is_of(run: FlowRun, home: Home) -> bool:
+    """Say whether a flow run is a home's, as far as its parameters tell."""
     return run.parameters.get("home") in (None, str(home.root))

@@ -20,6 +20,7 @@ from flows.campaign import RUNNER, carry_out
 from flows.clips import own_clip, product_of, settings_of, shaped
 from flows.forms import Form
 from flows.mend import prepare_whole
+from flows.notify import TELLING
 from flows.offers import titled
 from flows.package import Packed, pack
 from flows.plan import Prepared
@@ -47,7 +48,13 @@ def named() -> str:
     return str(flow_run.get_parameters()["request"].table)[:60]
 
 
-@flow(name="batch", flow_run_name=named, task_runner=RUNNER, persist_result=False)
+@flow(
+    name="batch",
+    flow_run_name=named,
+    task_runner=RUNNER,
+    persist_result=False,
+    **TELLING,
+)
 def batch(request: Annotated[Batch, TITLE]) -> State[str] | str:
     """Make a clip of every row of a table, and one zip of them all.
 

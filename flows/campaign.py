@@ -35,10 +35,12 @@ from flows.approval_form import began, take_answers, wait_for_verdicts
 from flows.book import Book
 from flows.cancel import cancels, end_cancelled
 from flows.execute import Done, Work, execute
+from flows.late import tell_delay
 from flows.mend import prepare_whole
-from flows.notify import TELLING, say
+from flows.notify import TELLING
 from flows.plan import Prepared
 from flows.progress import Totals, current_watch
+from flows.refusal import in_a_state, in_words
 from flows.resident import make
 from flows.signals import stop_on_signals
 from flows.turns import turn
@@ -50,8 +52,6 @@ SLOTS = {"plan": 1, "gpu": 1, "cpu": 2}
 
 LONGEST = 2 * 3600.0
 """Seconds that one shot's stage may take: far above what any model was measured to need."""
-LATE = dt.timedelta(minutes=15)
-"""A busy machine takes a minute to begin a run."""
 
 # Prefect's own runner does not fit its own annotation, whose type parameter is invariant.
 RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()))
@@ -85,30 +85,25 @@ def campaign(
     Returns:
         The run's id.
     """
-    place = Home.find(Path(home) if home else None)
-    notices(place)  # wrong, it is told now and not when the week is made
-    _notice_delay(place, campaign)
-    take_answers(place)
-    start, draw = settled(place, campaign, start, began(), str(flow_run.get_id()))
+    place = Path(home) if home else None
+    return in_words(lambda: make_week(Home.find(place), campaign, start, profile, seed))
+
+
+def make_week(
+    home: Home, name: str, start: dt.date | None, profile: str | None, seed: int | None
+) -> State[str] | str:
+    """Make a campaign in the flow run this is called in, as `campaign` says."""
+    tell_delay(home, name)
+    take_answers(home)
+    start, draw = settled(home, name, start, began(), str(flow_run.get_id()))
     prepared, damaged = prepare_whole(
-        place, campaign, start=start, profile=profile, seed=seed, draw=draw
+        home, name, start=start, profile=profile, seed=seed, draw=draw
     )
     for said in damaged:
         get_run_logger().warning("made again: %s", said)
-    ended = carry_out(place, prepared)
-    wait_for_verdicts(place, prepared.plan.campaign.name)
+    ended = carry_out(home, prepared)
+    wait_for_verdicts(home, prepared.plan.campaign.name)
     return ended
-
-
-def _notice_delay(home: Home, name: str) -> None:
-    """Say so where this run began long after its time: the worker was away, or busy."""
-    planned = flow_run.get_scheduled_start_time()
-    late = began() - planned
-    resumed = dt.datetime.now(dt.UTC) - began() > dt.timedelta(minutes=1)
-    if late > LATE and not resumed:
-        words = f"begun {late.total_seconds() / 60:.0f} minutes after {planned:%Y-%m-%d %H:%M} UTC"
-        get_run_logger().warning("%s", words)
-        say(home, "late", name, words)
 
 
 def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
@@ -117,6 +112,7 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
     Raises:
         Interrupted: where it was told to stop; what was finished is kept.
     """
+    notices(home)  # wrong, it is told now and not when all is made
     resolved, plan = prepared
     watch = current_watch()
     with (
@@ -183,7 +179,15 @@ def error_of(state: State[int]) -> BaseException | None:
     return result if isinstance(result, BaseException) else KeyreelError(str(state.message))
 
 
-def make_work(name: str, work: Work, studio: Studio, watch: Totals, run_id: str) -> int:
+def work_on(name: str, work: Work, studio: Studio, watch: Totals, run_id: str) -> State[int] | int:
+    """Make the nodes of one shot and stage, in the task run this is called in; return how many.
+
+    What is raised here, Prefect logs with its traceback after the last try.
+    """
+    return in_a_state(lambda: make_work(work, studio, watch, run_id))
+
+
+def make_work(work: Work, studio: Studio, watch: Totals, run_id: str) -> int:
     """Make the nodes of one shot and stage; return how many.
 
     Raises:
@@ -232,6 +236,6 @@ TASKS = {
         retry_delay_seconds=2,
         retry_jitter_factor=0.5,
         retry_condition_fn=may_pass,
-    )(make_work)
+    )(work_on)
     for stage in STAGES.values()
 }

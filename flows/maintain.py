@@ -12,12 +12,13 @@ from prefect.client.schemas.objects import State
 from configs.base import Json
 from configs.home import Home
 from flows import resident
+from flows.notify import TROUBLE
 from flows.offers import Offers, profiles, titled
 from flows.refusal import in_words
 from flows.upkeep import collect, rebuild_catalog
 
 
-@flow(name="gpu-prewarm", persist_result=False)
+@flow(name="gpu-prewarm", persist_result=False, **TROUBLE)
 def gpu_prewarm(
     profile: Annotated[str, Offers(profiles), titled("Machine")] = "auto",
 ) -> State[Any] | None:
@@ -30,7 +31,7 @@ def gpu_prewarm(
     return in_words(lambda: _tell(said, resident.warm(Home.find(), profile)))
 
 
-@flow(name="gpu-release", persist_result=False)
+@flow(name="gpu-release", persist_result=False, **TROUBLE)
 def gpu_release() -> State[Any] | None:
     """Give the GPU's memory back: the resident process puts out what no work uses."""
     return in_words(lambda: _tell("%s: %.1f GB given back", resident.release(Home.find())))
@@ -41,7 +42,7 @@ def _tell(said: str, rows: Iterable[tuple[str | float, ...]]) -> None:
         get_run_logger().info(said, *row)
 
 
-@flow(name="catalog-maintenance", persist_result=False)
+@flow(name="catalog-maintenance", persist_result=False, **TROUBLE)
 def catalog_maintenance(
     delete: Annotated[bool, titled("Delete what nothing uses")] = False,
     rebuild: Annotated[bool, titled("Build the catalog anew")] = False,

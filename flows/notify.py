@@ -1,4 +1,4 @@
-"""Telling people: a campaign is finished, failed, late, or waits for them.
+"""Telling people: work is finished, failed, late, or waits for them.
 
 Addresses hold passwords: they are read where they are used, and stand in no parameter, log or
 error. A message that cannot be delivered never fails a run.
@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import MissingContextError
 from prefect.flows import Flow
 
-from configs.errors import KeyreelError
+from configs.errors import BadInput, KeyreelError
 from configs.home import Home
 from configs.notice import Notice, Occasion, notices
 
@@ -25,7 +25,7 @@ TITLES: dict[Occasion, str] = {
     "finished": "已完成 finished",
     "failed": "出错 failed",
     "approval": "等待审核 waits for approval",
-    "late": "开始晚了 began late",
+    "late": "晚了 late",
 }
 QUOTING = ("apprise", "urllib3.connectionpool")
 """Loggers that quote addresses: a flow's log is a page that anybody reads."""
@@ -93,9 +93,12 @@ def say(home: Home, occasion: Occasion, subject: str, text: str) -> None:
 def at_the_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Tell how a flow run ended: Prefect calls it, by these names, when that is certain."""
     named = flow_run.parameters.get("home")
-    home = Home.find(Path(str(named)) if named else None)
+    try:
+        home = Home.find(Path(str(named)) if named else None)
+    except BadInput:  # then its file is not found either; the run's state says so
+        return
     whole = state.is_completed() and state.name == "Completed"
-    subject = str(flow_run.parameters.get("campaign", flow.name))
+    subject = str(flow_run.parameters.get("campaign", f"{flow.name} {flow_run.name}"))
     say(home, "finished" if whole else "failed", subject, state.message or str(state.name))
 
 
@@ -106,9 +109,7 @@ def _logger() -> Any:  # noqa: ANN401  (a logger or an adapter: Prefect's own an
         return logging.getLogger("prefect.keyreel")
 
 
-TELLING: dict[str, Any] = {
-    "on_completion": [at_the_end],
-    "on_failure": [at_the_end],
-    "on_crashed": [at_the_end],
-}
-"""For `@flow(**TELLING)`. A cancel tells nobody: somebody asked for it."""
+TROUBLE: dict[str, Any] = {"on_failure": [at_the_end], "on_crashed": [at_the_end]}
+"""For `@flow(**TROUBLE)`. A cancel tells nobody: somebody asked for it."""
+TELLING: dict[str, Any] = {"on_completion": [at_the_end], **TROUBLE}
+"""For the flows that make something."""

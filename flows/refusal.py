@@ -1,6 +1,6 @@
-"""A flow that cannot do what was asked says so in one sentence: the state of its run.
+"""A flow that cannot do what was asked says so in one sentence: in its log, and as its run's state.
 
-Prefect's engine logs a traceback of its own after it, as after every failed run.
+A bug keeps its traceback: that is for whoever mends it.
 """
 
 from __future__ import annotations
@@ -10,20 +10,38 @@ from typing import Any, TypeVar
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Abort
+from prefect.runtime import deployment
 from prefect.states import Failed
 
-from configs.errors import BadInput
+from configs.errors import KeyreelError
 
 T = TypeVar("T")
 
 
 def in_words(work: Callable[[], T]) -> T | State[Any]:
-    """Return what the work of a flow run gives; bad input ends the run with the error's own words.
+    """Return what the work of a flow run gives; a refusal ends the run with the error's own words.
 
     Called inside the flow: Prefect reads a flow's annotations where its function stands.
     """
     try:
         return work()
-    except BadInput as error:
+    except KeyreelError as error:
         get_run_logger().error("%s", error)
+        return Failed(message=str(error), data=_raised(error))
+
+
+def in_a_state(work: Callable[[], T]) -> T | State[Any]:
+    """Return what the work of a task run gives; a refusal becomes its state, which Prefect logs."""
+    try:
+        return work()
+    except KeyreelError as error:
         return Failed(message=str(error), data=error)
+
+
+def _raised(error: KeyreelError) -> BaseException:
+    """Return what Prefect raises once the run has ended.
+
+    A worker's process ends with it, and Prefect logs any error's traceback, twice; an Abort's, not.
+    """
+    return error if deployment.get_id() is None else Abort(str(error))

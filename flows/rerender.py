@@ -16,6 +16,7 @@ from configs.library import Library
 from configs.load import load_campaign
 from flows.campaign import RUNNER, carry_out
 from flows.mend import prepare_whole
+from flows.notify import TELLING
 from flows.offers import Campaign
 from flows.plan import Plan, Prepared
 from flows.refusal import in_words
@@ -27,6 +28,7 @@ from tasks.stages import STAGES
     flow_run_name="{campaign}",
     task_runner=RUNNER,
     persist_result=False,
+    **TELLING,
 )
 def rerender_deliveries(campaign: Campaign) -> State[str] | str:
     """Bring a campaign's finished files up to date without drawing anything anew.

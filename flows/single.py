@@ -17,6 +17,7 @@ from flows.campaign import RUNNER, carry_out
 from flows.clips import brief
 from flows.forms import Form, ImageToVideo, TextToVideo
 from flows.mend import prepare_whole
+from flows.notify import TELLING
 from flows.offers import titled
 from flows.refusal import in_words
 from flows.resolve import first_seed
@@ -31,7 +32,13 @@ def named() -> str:
     return str(asked.prompt if isinstance(asked, TextToVideo) else asked.picture)[:60]
 
 
-@flow(name="text-to-video", flow_run_name=named, task_runner=RUNNER, persist_result=False)
+@flow(
+    name="text-to-video",
+    flow_run_name=named,
+    task_runner=RUNNER,
+    persist_result=False,
+    **TELLING,
+)
 def text_to_video(request: Annotated[TextToVideo, TITLE]) -> State[str] | str:
     """Make a clip from words: a picture is drawn from them, and then moves.
 
@@ -41,7 +48,13 @@ def text_to_video(request: Annotated[TextToVideo, TITLE]) -> State[str] | str:
     return in_words(lambda: make_one("text-to-video", request))
 
 
-@flow(name="image-to-video", flow_run_name=named, task_runner=RUNNER, persist_result=False)
+@flow(
+    name="image-to-video",
+    flow_run_name=named,
+    task_runner=RUNNER,
+    persist_result=False,
+    **TELLING,
+)
 def image_to_video(request: Annotated[ImageToVideo, TITLE]) -> State[str] | str:
     """Make a clip from a picture of the home.
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from uuid import uuid4
+
 import pytest
+import yaml
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed
+from prefect.utilities.importtools import import_object
 
 from configs.errors import BadField
 from configs.home import Home
 from configs.notice import notices
-from flows.notify import tell
+from flows.notify import at_the_end, tell
 from tests.listener import listening
 
 SECRET = "s3cr3t-bot-key"
@@ -63,6 +70,25 @@ def test_nobody_is_told_where_nobody_is_named(tmp_path):
     """A home without the file sends nothing: the network is off unless asked for."""
     assert notices(Home(tmp_path)) == ()
     assert tell(Home(tmp_path), "failed", "demo", "x") == []
+
+
+def test_every_flow_tells_how_it_ended(home, monkeypatch):
+    """Of trouble all that can be asked for in Prefect's pages; of success those that make files."""
+    file = Path(__file__).parent.parent / "prefect.yaml"
+    words = {one["entrypoint"] for one in yaml.safe_load(file.read_text("utf-8"))["deployments"]}
+    flows = {each.name: each for each in map(import_object, words)}
+    assert len(flows) == 8
+    quiet = {name for name, each in flows.items() if at_the_end not in each.on_completion_hooks}
+    assert quiet == {"gpu-prewarm", "gpu-release", "catalog-maintenance"}
+    for each in flows.values():
+        assert at_the_end in each.on_failure_hooks
+        assert at_the_end in each.on_crashed_hooks
+    made = FlowRun(flow_id=uuid4(), name="brand/photo.png", parameters={"home": str(home.root)})
+    with listening() as boss:
+        monkeypatch.setenv("BOSS", boss.address(SECRET))
+        at_the_end(flows["image-to-video"], made, Completed())
+    (told,) = boss.told
+    assert told["title"] == "keyreel image-to-video brand/photo.png: 已完成 finished"
 
 
 @pytest.mark.parametrize(

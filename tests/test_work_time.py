@@ -27,7 +27,7 @@ def test_a_work_that_takes_too_long_is_stopped(tmp_path, monkeypatch, cancelled,
         studio = book.studio(lambda: cancelled)
         drawing = next(work for work in book.works if work.lane == "gpu")
         with pytest.raises(error):
-            campaign.make_work("", drawing, studio, watch, book.run.id)
+            campaign.make_work(drawing, studio, watch, book.run.id)
         assert not studio.has(drawing.nodes[0].key)
 
 

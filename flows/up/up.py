@@ -73,6 +73,8 @@ class Place:
             "PREFECT_SERVER_UI_API_URL": "/api",
             # Kept in memory, a killed server's leases hold their slots for ever.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+            # The pool is made below; in a clone, the plugin's part logs a traceback after a crash.
+            "PREFECT_PLUGINS_ENABLED": "false",
         }
         if not self.server:  # links lead there; a name that others reach may be set
             told[GALLERY] = os.environ.get(GALLERY, self.site)
@@ -145,10 +147,15 @@ def _mend(reviver: Reviver, home: Home, stop: threading.Event, say: Say) -> None
     import httpx
 
     from flows.approval_form import resume
+    from flows.late import tell_late
 
     while not stop.wait(REVIVE_SECONDS):
         try:
-            for words in (*reviver.look(), *resume(reviver.client, home)):
+            for words in (
+                *reviver.look(),
+                *resume(reviver.client, home),
+                *tell_late(reviver.client, home),
+            ):
                 say(words)
         except httpx.HTTPError:
             continue  # the server is being started again
