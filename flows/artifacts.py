@@ -27,6 +27,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.runtime import deployment
 
 from catalogs.record import Run
+from catalogs.store import Store
 from configs.home import Home
 from flows.progress import Totals
 from flows.watch import now, occupied
@@ -145,30 +146,39 @@ def keyed(kind: str, name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{name}".lower()).strip("-")
 
 
-def table(run: Run, files: Mapping[str, Path]) -> None:
-    """Create the final table: a row for every delivery, with its file or its reason.
+def table(run: Run, files: Mapping[str, Path], store: Store) -> None:
+    """Create the final table: a row for every delivery, with its file and page or its reason.
 
     Args:
         run: what became of every node.
         files: deliveries under their names for people, by node key.
+        store: which knows the gallery's name of each: the digest of its bytes.
     """
-    if not _heard(lambda: _table(run, files)):
+    if not _heard(lambda: _table(run, files, store)):
         get_run_logger().warning("the server did not answer: this run has no table there")
 
 
-def _table(run: Run, files: Mapping[str, Path]) -> None:
+def _table(run: Run, files: Mapping[str, Path], store: Store) -> None:
+    gallery = os.environ.get(GALLERY)
+
+    def page(key: str) -> str:
+        if key not in files or not gallery:
+            return ""
+        # Prefect's pages draw Markdown in a cell.
+        return f"[open]({gallery}/assets/{store.record(key).outputs['delivery'].sha256})"
+
     rows = [
         {
             "shot": entry.place.shot,
             "delivery": entry.place.delivery,
             "state": entry.state,
+            "page": page(entry.key),
             "file": str(files.get(entry.key, "")),
             "reason": entry.error,
         }
         for entry in run.entries
         if entry.key in files or (entry.place.delivery and entry.error)
     ]
-    gallery = os.environ.get(GALLERY)
     said = f"Run {run.id}" + (f": {gallery}/runs/{run.id}" if gallery else "")
     create_table_artifact(rows, key="campaign-deliveries", description=said)
     if looked_at():

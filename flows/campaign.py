@@ -137,7 +137,7 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
                 idle=book.tick,
             )
         run = book.close(outcome, interrupted=stop())
-        artifacts.table(run, book.files)
+        artifacts.table(run, book.files, book.store)
     if cancelled.is_set():
         end_cancelled("cancelled; what was finished is kept")
     if run.state == "interrupted":
