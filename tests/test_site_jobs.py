@@ -84,6 +84,39 @@ def test_a_job_is_started_once_and_ends_once(desk):
     assert (told["type"], told["data"]["job"]) == ("job.failed", job.id)
 
 
+@pytest.mark.parametrize(
+    ("asked", "its"),
+    [
+        ({"kind": "campaign", "campaign": "stills"}, "stills"),
+        ({"kind": "text-to-video", "request": {"prompt": "x"}}, "text-to-video-0a1b2c3d"),
+    ],
+)
+def test_a_job_is_told_the_run_that_it_became(desk, asked, its):
+    """A form's too; of two jobs each its own; none for one that waits or never began."""
+
+    def begun(number: int) -> str:
+        for whose in ("other", its, f"{its}-variants"):
+            folder = desk.home.runs / f"29990101-00000{number}-{whose}-ab12"
+            folder.mkdir(parents=True)
+            (folder / "run.json").touch()
+        return f"29990101-00000{number}-{its}-ab12"
+
+    def runs() -> list[str]:
+        return [desk.get(job.id).run for job in (first, second, never)]
+
+    first, second, never = (desk.submit("a", asked)[0] for _ in range(3))
+    desk.cancel(never.id)
+    desk.runner.look = lambda job: ("done" if job.id == first.id else "queued", "")
+    desk.turn()
+    one = begun(1)
+    desk.turn()
+    assert runs() == [one, "", ""]
+    two = begun(2)
+    desk.runner.look = lambda job: ("done", "")
+    desk.turn()
+    assert runs() == [one, two, ""]
+
+
 def test_a_cancelled_job_ends_as_cancelled(desk):
     """One that waits is never started; one that runs is asked to end; an ended one stays."""
     waiting, _ = desk.submit("a", {"kind": "campaign", "campaign": "stills"})

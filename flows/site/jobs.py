@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
 import secrets
 import sqlite3
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -20,6 +22,7 @@ from catalogs.runs import NAME
 from configs.base import Json
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
+from configs.marks import read
 from flows.site.ledger import Ledger
 from flows.site.letters import post
 
@@ -126,7 +129,7 @@ class Jobs:
         if not rows:
             raise KeyError(name)
         job = Job.of(rows[0])
-        return job if job.run else _with_run(job, self.home)
+        return _with_run(job, self.home) if job.state in ("running", "cancelling") else job
 
     def every(self, limit: int, offset: int = 0) -> list[Job]:
         """Return jobs, newest first."""
@@ -188,7 +191,7 @@ class Jobs:
         """Start a job, or see what became of it."""
         if not job.handle:
             if job.state == "cancelling":
-                end(self.ledger, _with_run(job, self.home), "cancelled", "")
+                end(self.ledger, job, "cancelled", "")
             elif handle := self.runner.start(job):
                 tell(self.ledger, job.id, handle=handle)
             return
@@ -226,14 +229,27 @@ def end(ledger: Ledger, job: Job, state: State, error: str) -> None:
 
 
 def _with_run(job: Job, home: Home) -> Job:
-    """Return a job with the run that it became: its campaign's newest since it was asked for."""
-    campaign = str(job.asked.get("campaign", ""))
+    """Return a job with the run that it became: the newest of its campaign since it was asked for.
+
+    Jobs of a campaign, and forms of a kind, have their turn one at a time: no later one has begun.
+    """
+    whose = _campaigns(job, home)
     since = dt.datetime.fromisoformat(job.created).strftime("%Y%m%d-%H%M%S")
     names = sorted(path.parent.name for path in home.runs.glob(f"*/{NAME}"))
     fitting = [
-        name for name in names if name >= since and "-".join(name.split("-")[2:-1]) == campaign
+        name for name in names if name >= since and whose.fullmatch("-".join(name.split("-")[2:-1]))
     ]
-    return replace(job, run=(fitting or [""])[0])
+    return replace(job, run=(fitting or [""])[-1])
+
+
+def _campaigns(job: Job, home: Home) -> re.Pattern[str]:
+    """Return what the campaign of a job's run is called: its file's `name`, or a form's own."""
+    asked = str(job.asked.get("campaign", ""))
+    if not asked:
+        return re.compile(rf"{re.escape(str(job.asked['kind']))}-[0-9a-f]{{8}}")
+    with suppress(KeyreelError):  # a file that is gone or wrong by now
+        asked = str(read(home.find_campaign(asked)).value(("name",)))
+    return re.compile(re.escape(asked))
 
 
 def now() -> str:

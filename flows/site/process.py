@@ -107,7 +107,7 @@ def work(home: Home, name: str) -> None:
         with locked(folder / "turn", fcntl.LOCK_EX):
             job = jobs.get(name)
             if job.state == "cancelling":
-                return end(ledger, job, "cancelled", "")
+                return end(ledger, replace(job, run=""), "cancelled", "")  # it never began
             tell(ledger, name, handle=job.handle, state="running")
             state, error, run = _outcome(home, job)
             end(ledger, replace(job, run=run or jobs.get(name).run), state, error)
