@@ -15,6 +15,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from configs.errors import BadPlan
+from configs.wording import unknown
 
 MAX_CHARACTERS = 4_000
 """Of a template and of its output; the longest prompt a model takes is about a third."""
@@ -48,6 +49,20 @@ class BadTemplate(BadPlan):
         super().__init__(message)
 
 
+class _Missing(StrictUndefined):
+    """A name that is not there: says what is, where Jinja2 would name a class of ours."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        there = self._undefined_obj
+        names = there if isinstance(there, Mapping) else getattr(there, "__dict__", None)
+        if not names or not isinstance(self._undefined_name, str):
+            return super()._undefined_message
+        return unknown("value", self._undefined_name, map(str, names))
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """Strings grow by `*` and `%` only as far as an honest prompt could want."""
 
@@ -78,7 +93,7 @@ def _replace(text: str, old: str, new: str) -> str:
 
 
 def _environment() -> _Environment:
-    made = _Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+    made = _Environment(undefined=_Missing, autoescape=False, keep_trailing_newline=False)
     made.globals = {"range": _range}
     made.filters = {name: made.filters[name] for name in _FILTERS} | {"replace": _replace}
     made.tests = {name: made.tests[name] for name in _TESTS}

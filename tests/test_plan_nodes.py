@@ -131,7 +131,7 @@ def test_an_input_that_no_branch_supplies(desk: Desk):
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        ("day.weekdy == 'mon'", "no attribute 'weekdy'"),
+        ("day.weekdy == 'mon'", "did you mean 'weekday'"),
         ("delivery.id == 'douyin'", "'delivery' is undefined"),
         ("day.weekday ==", "unexpected"),
         ("'a' * 100000000 == 'b'", "repeats to more than 4000"),
