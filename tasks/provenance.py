@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from configs.base import Json
 from configs.errors import BadFile, StageFailed
-from tasks.certificate import Signer
 
 if TYPE_CHECKING:
     import c2pa
+
+    from tasks.certificate import Signer
 
 OFFLINE = {"remote_manifest_fetch": False, "ocsp_fetch": False}
 

@@ -24,7 +24,6 @@ from configs.base import Declaration, Json
 from configs.errors import BadPlan, Rejected
 from configs.labels import Waiver
 from tasks import embed, fingerprint, xmp
-from tasks.certificate import read_signer
 from tasks.lineage import Lineage
 from tasks.probe import probe
 from tasks.provenance import SOURCES, Notary
@@ -120,6 +119,8 @@ def _origins(node: Node) -> list[str]:
 
 
 def _notary(node: Node, studio: Studio) -> Notary:
+    from tasks.certificate import read_signer  # brings cryptography, 0.1 s: few plans sign
+
     key = studio.home.inside(str(node.notes["key"]))
     certificate = studio.path(node, "certificate")
     signer = read_signer(certificate, key, dt.datetime.now(dt.UTC))
