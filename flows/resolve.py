@@ -39,7 +39,6 @@ from flows.loras import find_loras
 from flows.prompts import write_prompts
 from flows.shots import Shot, shots_of
 from gpu.device import Device, detect, fit_for, pick_profile, pixels, read_cpu
-from tasks.certificate import read_signer
 from tasks.model import fingerprint, folder_of
 from tasks.photo import size_of
 from tasks.stages import STAGES
@@ -291,6 +290,8 @@ class _Files:
         signing = self.loaded.campaign.brand.signing
         if signing is None:
             return {}
+        from tasks.certificate import read_signer  # brings cryptography: 0.1 s
+
         try:
             certificate = self.home.inside(signing.certificate)
             read_signer(certificate, self.home.inside(signing.key), dt.datetime.now(dt.UTC))
