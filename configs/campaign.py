@@ -45,7 +45,7 @@ class Told(Declaration):
     """What the models are told, as it stands: no template has a part in it."""
 
     picture: Whole | None = None
-    """All that the picture model is told; left out: a template's words."""
+    """All that is told of what is seen; left out: a template's words."""
     movement: Whole | None = None
     """All that the clip model is told, after the camera's move where one is set."""
 

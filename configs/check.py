@@ -31,7 +31,8 @@ def check(campaign: Campaign, marks: Marks, library: Library) -> list[BadField]:
     reader = Reader({kind: kind for kind in KINDS}, library)
     errors: list[BadField] = []
     try:
-        reader.stages = kinds(library.pipeline(campaign.pipeline)[0])
+        pipeline = library.pipeline(campaign.pipeline)[0]
+        reader.stages, reader.words = kinds(pipeline), pipeline.from_words
     except BadField as error:
         errors.append(error)
     except BadInput as error:

@@ -80,7 +80,7 @@ class Layers:
         """
         campaign, source = loaded.campaign, loaded.source
         stages = kinds(pipeline[0])
-        reader = Reader(stages, library)
+        reader = Reader(stages, library, words=pipeline[0].from_words)
         base = [
             Layer(f"pipeline {campaign.pipeline}", reader.pipeline(*pipeline)),
             Layer(
@@ -168,6 +168,8 @@ class Reader:
 
     stages: Mapping[str, str]
     library: Library
+    words: bool = False
+    """Clips may be made from words alone, so that models for these will do."""
     errors: list[BadField] = field(default_factory=list)
 
     def pipeline(self, pipeline: Pipeline, marks: Marks) -> list[Assignment]:
@@ -222,8 +224,8 @@ class Reader:
         """Return the value as its field's type; ValueError says what is wrong with it."""
         checked: Json = getattr(KINDS[kind].model_validate({name: value}), name)
         if name == "model" and checked is not None:
-            makes = "clip" if kind == "animate" else "picture"
-            if message := self.library.misfit(makes, str(checked)):
+            makes, words = ("clip", self.words) if kind == "animate" else ("picture", False)
+            if message := self.library.misfit(makes, str(checked), words=words):
                 raise ValueError(message)
         return checked
 

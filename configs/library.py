@@ -90,9 +90,15 @@ class Library:
         """Return the ids of the models that make a `picture`, a `clip` or a `text-clip`."""
         return [name for name, model in self.models.items() if model.makes == makes]
 
-    def misfit(self, makes: str, name: str) -> str:
-        """Return why a model cannot be taken to make a `picture` or clip; "" where it can."""
-        fitting = self.making(makes)
+    def misfit(self, makes: str, name: str, *, words: bool = False) -> str:
+        """Return why a model cannot be taken to make a `picture` or clip; "" where it can.
+
+        Args:
+            makes: what it is to make.
+            name: its id.
+            words: a model that makes clips from words alone will do, too.
+        """
+        fitting = [*self.making(makes), *(self.making("text-clip") if words else ())]
         if name in fitting:
             return ""
         if makes == "clip" and name in self.making("text-clip"):

@@ -256,7 +256,7 @@ class Profile(Declaration):
     clip: Slug
     """The model of clips, which start from a picture."""
     text_clip: Slug | None = None
-    """The model of clips from words alone."""
+    """The model of clips from words alone; left out: a picture is drawn first, and animated."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     budget_gb: Annotated[float, Field(gt=0)]
     """Loaded weights above this are evicted, least recently used first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from pydantic import Field
 from configs.base import Declaration, Json, Slug
 
 Scope = Literal["shot", "aspect", "delivery"]
+FOOTAGE = "footage"
+"""The port of what a clip from words alone shows, and how it moves."""
 
 
 class FirstOf(Declaration):
@@ -30,7 +33,8 @@ class PipelineStage(Declaration):
     with_: dict[str, Json] = Field(default={}, alias="with")
     """Settings of this stage, the lowest layer above the defaults."""
     when: str | None = None
-    """An expression; where it does not hold, the stage is left out."""
+    """An expression; where it does not hold, the stage is left out. It sees what templates see, and
+    `words_alone`: whether a model makes the shot's clip from words alone."""
 
     @property
     def kind(self) -> str:
@@ -43,3 +47,14 @@ class Pipeline(Declaration):
 
     description: str = ""
     stages: tuple[PipelineStage, ...] = Field(min_length=1, max_length=64)
+
+    @cached_property
+    def from_words(self) -> bool:
+        """Whether clips may be made from words alone: a stage takes `expand.footage`."""
+        sources = (
+            source
+            for stage in self.stages
+            for given in stage.in_.values()
+            for source in (given.first_of if isinstance(given, FirstOf) else (given,))
+        )
+        return any(source.partition(".")[2] == FOOTAGE for source in sources)

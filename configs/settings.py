@@ -62,10 +62,11 @@ class Keyframe(Declaration):
 
 
 class Animate(Declaration):
-    """The clip made from a picture."""
+    """The clip made from a picture, or from words alone."""
 
     model: str | None = None
-    """An id of models.yaml; left out: the profile's clip model."""
+    """An id of models.yaml; left out: the profile's clip model, or its `text_clip` where the
+    pipeline makes clips from words alone."""
     motion: Motion = "auto"
     """`auto` draws one by the shot's seed."""
     seconds: Annotated[float, Field(gt=0, le=60)] | None = None

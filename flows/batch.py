@@ -17,7 +17,7 @@ from configs.home import Home
 from configs.library import Library
 from configs.load import Brief
 from flows.campaign import RUNNER, carry_out
-from flows.clips import own_clip, product_of, settings_of, shaped
+from flows.clips import own_profile, product_of, settings_of, shaped
 from flows.forms import Form
 from flows.mend import prepare_whole
 from flows.notify import TELLING
@@ -90,7 +90,8 @@ def brief(form: Batch, home: Home) -> Brief:
     """
     library = Library.open(home)
     path = home.inside(form.table)
-    rows = read_table(path, form, library, own_clip(library))
+    profile = own_profile(library)
+    rows = read_table(path, form, library, profile)
     forms = [row for _, row in rows.values()]
     asked: Json = [row.model_dump(mode="json") for row in forms]
     digest = hashlib.sha256(canonical([list(rows), asked])).hexdigest()[:8]
@@ -99,7 +100,8 @@ def brief(form: Batch, home: Home) -> Brief:
         "title": path.stem[:60],
         "products": [product_of(row, name) for name, (_, row) in rows.items()],
         "overrides": [
-            {"match": {"product": name}, "set": settings_of(row)} for name, (_, row) in rows.items()
+            {"match": {"product": name}, "set": settings_of(row, profile)}
+            for name, (_, row) in rows.items()
         ],
     }
     lines = [line for line, _ in rows.values()]

@@ -14,7 +14,7 @@ from configs.home import Home
 from configs.library import Library
 from configs.load import Brief
 from configs.marks import read
-from configs.model import Model
+from configs.model import Model, Profile
 from flows.forms import Form, ImageToVideo, TextToVideo
 from flows.resolve import device_for
 
@@ -34,12 +34,13 @@ def brief(kind: str, form: Form, home: Home) -> Brief:
         BadInput: where the form asks for more than its model can do.
     """
     library = Library.open(home)
-    form.check(library, own_clip(library))
+    profile = own_profile(library)
+    form.check(library, profile)
     values: dict[str, Json] = {
         "name": f"{kind}-{_digest(form)}",
         "title": _said(form)[:60] or "clip",
         "products": [product_of(form, "clip")],
-        "settings": settings_of(form),
+        "settings": settings_of(form, profile),
     }
     return shaped(values, form, [form], home, library, file=f"the form of {kind}")
 
@@ -65,11 +66,13 @@ def shaped(
         file: what errors name.
         lines: of the products in it.
     """
-    clip = library.models[own_clip(library) if form.model == "auto" else form.model]
-    delivery = delivery_of(form, clip)
+    profile = own_profile(library)
+    delivery = delivery_of(form, [library.models[one.clip_model(profile)] for one in forms])
     name = f"{form.shape.replace(':', 'x')}-{min(delivery.width, delivery.height)}p"
+    words = any(isinstance(one, TextToVideo) for one in forms)
     hanzi = any(HANZI.search(_said(one)) for one in forms)
     common: dict[str, Json] = {
+        "pipeline": "text-clip" if words else "social-clip",
         "seed": form.seed,
         "brand": _brand(form.look, home),
         "calendar": {"start": "today", "days": 1},
@@ -79,10 +82,10 @@ def shaped(
     return Brief({**values, **common}, {name: delivery}, file, lines)
 
 
-def own_clip(library: Library) -> str:
-    """Return the clip model that suits this machine."""
+def own_profile(library: Library) -> Profile:
+    """Return the profile that suits this machine."""
     profile, _ = device_for("auto", library)
-    return library.profiles[profile].clip
+    return library.profiles[profile]
 
 
 def product_of(form: Form, name: str) -> dict[str, Json]:
@@ -97,7 +100,7 @@ def product_of(form: Form, name: str) -> dict[str, Json]:
     return product
 
 
-def settings_of(form: Form) -> dict[str, Json]:
+def settings_of(form: Form, profile: Profile) -> dict[str, Json]:
     """Return what a form sets, dotted.
 
     The seed is the form's own, not one drawn from it and the day: the same form gives the same
@@ -108,7 +111,7 @@ def settings_of(form: Form) -> dict[str, Json]:
         "animate.seconds": form.seconds,
         "animate.steps": form.steps,
         "animate.seed": form.seed,
-        "animate.model": None if form.model == "auto" else form.model,
+        "animate.model": form.clip_model(profile),
         "keyframe.seed": form.seed,
     }
     if isinstance(form, TextToVideo) and form.picture_model != "auto":
@@ -116,11 +119,11 @@ def settings_of(form: Form) -> dict[str, Json]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def delivery_of(form: Form, model: Model) -> Delivery:
-    """Return the file that is wanted: of the form's shape, as large as the model draws."""
+def delivery_of(form: Form, models: Sequence[Model]) -> Delivery:
+    """Return the file that is wanted: of the form's shape, as large as all the models draw."""
     across, down = map(int, form.shape.split(":"))
     aspect: Aspect = aspect_of(across, down)
-    short = SHORT_SIDES.get(form.resolution, min(model.sizes[aspect]))
+    short = SHORT_SIDES.get(form.resolution, min(min(one.sizes[aspect]) for one in models))
     scale = short / min(across, down)
     return Delivery.model_validate(
         {

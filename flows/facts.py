@@ -106,6 +106,23 @@ class Resolved:
         """The brief itself."""
         return self.loaded.campaign
 
+    def words_alone(self, shot: Shot) -> str:
+        """Return the model that makes a shot's clip from words alone; "" where none does."""
+        if not self.pipeline.from_words:
+            return ""
+        return words_alone(shot, self.settings(shot), self.profile, self.library)
+
     def settings(self, shot: Shot, stage: str = "") -> Settings:
         """Return a shot's settings, or those of a stage that is not named like its kind."""
         return self.layers.settings(shot.axes, stage)
+
+
+def words_alone(shot: Shot, settings: Settings, profile: Profile, library: Library) -> str:
+    """Return the model that can make a shot's clip from words alone; "" where none does.
+
+    An own photo always comes first, and a model that makes clips of pictures has one drawn.
+    """
+    name = settings.animate.model or profile.text_clip
+    if shot.product.image or name is None or library.models[name].makes != "text-clip":
+        return ""
+    return name

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from configs.base import Declaration, Json
 from configs.errors import BadInput
 from configs.library import Library
-from configs.model import Model
+from configs.model import Model, Profile
 from configs.settings import Motion, Seed
 from configs.wording import unknown
 from flows.offers import Blank, Offers, campaigns, models
@@ -25,6 +25,7 @@ AREAS: dict[str, tuple[int, int]] = {"480p": (330_000, 500_000), "720p": (750_00
 
 PictureModel = Annotated[str, Offers(models("picture"), ("auto",))]
 ClipModel = Annotated[str, Offers(models("clip"), ("auto",))]
+AnyClipModel = Annotated[str, Offers(models("text-clip", "clip"), ("auto",))]
 Movement = Annotated[
     str,
     Field(
@@ -53,7 +54,7 @@ def _drawn(schema: dict[str, Any], form: type[Declaration]) -> None:
 class Form(Declaration):
     """What both forms ask for."""
 
-    model_config = ConfigDict(use_attribute_docstrings=False, json_schema_extra=_drawn)
+    model_config = ConfigDict(json_schema_extra=_drawn)
 
     motion: Motion = Field(
         "auto",
@@ -103,20 +104,24 @@ class Form(Declaration):
         "no logo.",
     )
 
-    def check(self, library: Library, clip: str) -> None:
+    def check(self, library: Library, profile: Profile) -> None:
         """Hold what is asked for against what the clip model can do.
 
         Args:
             library: which knows all models.
-            clip: the profile's clip model.
+            profile: this machine's.
 
         Raises:
             BadInput: in the form's words.
         """
-        if self.model != "auto" and (message := library.misfit("clip", self.model)):
+        name = self.clip_model(profile)
+        if message := library.misfit("clip", name, words=isinstance(self, TextToVideo)):
             raise BadInput(f"Clip model: {message}")
-        name = clip if self.model == "auto" else self.model
         _check_clip(self, name, library.models[name])
+
+    def clip_model(self, profile: Profile) -> str:
+        """Return the model that makes the clip on a machine of this profile."""
+        return profile.clip if self.model == "auto" else self.model
 
     def words(self) -> dict[str, Json]:
         """Return what the models are told of it, as it stands."""
@@ -151,27 +156,47 @@ def _within(model: Model, area: tuple[int, int]) -> bool:
 
 
 class TextToVideo(Form):
-    """A clip from words: a picture is drawn from them, and then moves."""
+    """A clip from words: from them alone, or by a picture that is drawn first and then moves."""
 
     prompt: str = Field(
         min_length=1,
         max_length=4000,
         title="What to show",
-        description="In Chinese or English. The picture model gets exactly these words.",
+        description="In Chinese or English. The model that draws gets exactly these words.",
     )
     movement: Movement = ""
+    model: AnyClipModel = Field(
+        "auto",
+        title="Clip model",
+        description="Which model makes the clip: some from words alone, others of a picture that "
+        "is drawn first. “auto”: what suits this machine, from words alone if it can.",
+    )
     picture_model: PictureModel = Field(
         "auto",
         title="Picture model",
-        description="Which model draws the picture. “auto”: what suits this machine.",
+        description="Name one to have a picture drawn first, which then moves. “auto”: what suits "
+        "this machine, where the clip is not made from words alone.",
     )
 
-    def check(self, library: Library, clip: str) -> None:
+    def check(self, library: Library, profile: Profile) -> None:
         """Hold the form against the models; see `Form.check`."""
-        super().check(library, clip)
-        known = library.making("picture")
-        if self.picture_model not in ("auto", *known):
+        super().check(library, profile)
+        if self.picture_model == "auto":
+            return
+        known, clip = library.making("picture"), self.clip_model(profile)
+        if self.picture_model not in known:
             raise BadInput(f"Picture model: {unknown('model', self.picture_model, known)}")
+        if library.models[clip].makes == "text-clip":
+            raise BadInput(
+                f"Picture model: {clip} makes clips from words alone; leave this “auto”, or choose "
+                "another clip model"
+            )
+
+    def clip_model(self, profile: Profile) -> str:
+        """Return the model that makes the clip: from words alone where nothing else is asked."""
+        if self.model == self.picture_model == "auto" and profile.text_clip:
+            return profile.text_clip
+        return super().clip_model(profile)
 
     def words(self) -> dict[str, Json]:
         """Return what the models are told of it, as it stands."""

@@ -70,7 +70,7 @@ class _Loom:
         self.seen: set[str] = set()
         self.places: dict[Address, str] = {}
         self.drawn: dict[tuple[int, str], Settings] = {}
-        self.drawing: dict[tuple[str, int], str] = {}
+        self.drawing: dict[tuple[str, int, str], str] = {}
         self.decided: dict[tuple[object, ...], Decision | None] = {}
 
     def settings(self, shot: Shot, stage: str = "") -> Settings:
@@ -87,12 +87,19 @@ class _Loom:
             self.drawn[key] = settings.model_copy(update={"animate": animate})
         return self.drawn[key]
 
-    def model(self, step: Step, settings: Settings) -> str:
-        """Return the id of the model that a stage draws with, "" where it uses none."""
-        key = step.id, id(settings)
+    def model(self, step: Step, settings: Settings, alone: str) -> str:
+        """Return the id of the model that a stage draws with, "" where it uses none.
+
+        Args:
+            step: the stage.
+            settings: the shot's.
+            alone: the model that makes the shot's clip from words alone, if one does.
+        """
+        key = step.id, id(settings), alone
         if key not in self.drawing:
             profile = self.resolved.profile
-            default = {"picture": profile.picture, "clip": profile.clip, None: ""}[step.stage.uses]
+            clip = alone or profile.clip
+            default = {"picture": profile.picture, "clip": clip, None: ""}[step.stage.uses]
             own = getattr(settings, step.stage.id).model if default else None
             self.drawing[key] = own or default
         return self.drawing[key]
@@ -114,6 +121,7 @@ class _Walk:
         self.loom, self.shot = loom, shot
         self.memo: dict[tuple[str, str, str], _Made | None] = {}
         self.settings = loom.settings(shot)
+        self.alone = loom.resolved.words_alone(shot)
         self.photo = self.own_photo()
         self.notes: dict[str, Json] = {
             "campaign": loom.campaign.name,
@@ -169,7 +177,7 @@ class _Walk:
         """Say whether a stage's `when` holds here; it sees what templates see."""
         if step.when is None:
             return True
-        names = self.names(self.loom.campaign.prompt.language)
+        names = self.names(self.loom.campaign.prompt.language) | {"words_alone": bool(self.alone)}
         if aspect:
             names["aspect"] = aspect
         if delivery:
@@ -195,7 +203,7 @@ class _Walk:
             notes["delivery"] = delivery
         model = ""
         if decision.uses_model:
-            name = self.loom.model(step, cell.settings)
+            name = self.loom.model(step, cell.settings, self.alone)
             model, notes["model"] = self.loom.facts.fingerprints[name], name
         node = Node(
             address=Address(step.id, self.shot.id, "" if delivery else aspect, delivery),
@@ -236,7 +244,7 @@ class _Walk:
                 texts[port] = found
             elif found:
                 inputs[port], pictures[port] = found
-            elif port not in step.stage.optional:
+            elif not step.stage.spares(port, words_alone=bool(self.alone)):
                 tried = " nor ".join(map(str, sources))
                 raise BadPlan(
                     f"{step.place}: {step.id}.{port}: {self.shot.id} has no {tried}; "
@@ -245,7 +253,7 @@ class _Walk:
         settings = self.settings
         if step.id != step.stage.id:
             settings = self.loom.settings(self.shot, step.id)
-        name = self.loom.model(step, settings)
+        name = self.loom.model(step, settings, self.alone)
         model = self.loom.models[name] if name else None
         if model and self.photo and self.photo[0] in inputs.values():
             aspect = shape_of(self.photo[1], model)

@@ -72,13 +72,13 @@ def pictures(home: Home) -> list[str]:
     )
 
 
-def models(makes: str) -> Callable[[Home], list[str]]:
-    """Return what lists the models that make a `picture` or a `clip` and are on this disk."""
+def models(*makes: str) -> Callable[[Home], list[str]]:
+    """Return what lists the models that make a `picture`, `clip` or `text-clip`, on this disk."""
 
     def there(home: Home) -> list[str]:
         from flows.models import shelf  # it needs what loads weights
 
-        return [row.name for row in shelf(home) if row.makes == makes and row.there]
+        return [row.name for row in shelf(home) if row.makes in makes and row.there]
 
     return there
 

@@ -158,6 +158,7 @@ def plan(resolved: Resolved) -> Plan:
     steps = wire(resolved.pipeline, resolved.pipeline_marks, STAGES)
     _check_titles(resolved, steps)
     _check_labels(resolved, steps)
+    _check_approval(resolved)
     with _uncollected():
         prompts = write_prompts(resolved)
         nodes, places = unroll(resolved, steps, prompts)
@@ -210,6 +211,17 @@ def _check_labels(resolved: Resolved, steps: tuple[Step, ...]) -> None:
                 f"keeps who waived a label): add `{{id: sign, per: delivery, in: {{delivery: "
                 f"{step.id}.delivery, …}}}}` as the shipped pipelines have it"
             )
+
+
+def _check_approval(resolved: Resolved) -> None:
+    """Refuse to wait for keyframes where clips are made without any."""
+    alone = [shot.id for shot in resolved.shots if resolved.words_alone(shot)]
+    if alone and resolved.campaign.approve:
+        raise BadPlan(
+            f"{resolved.loaded.source.where(('approve',))}: approve: {alone[0]} has no keyframe to "
+            "look at, as its clip is made from words alone; leave `approve` out, or write "
+            "`pipeline: social-clip`"
+        )
 
 
 def _states(nodes: Mapping[str, Node], facts: Facts) -> tuple[dict[str, State], dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import groupby
 
 from configs.advertising import find
@@ -32,10 +33,9 @@ def write_prompts(resolved: Resolved) -> Prompts:
         taken: set[str] = set()
         for shot in shots:
             prompts[shot.id] = expanded = _expand(resolved, shot, taken)
-            words = _template_words(expanded)
-            if words in taken and shot.product.image is None:
+            if expanded.scene in taken and shot.product.image is None:
                 raise BadPlan(_exhausted(resolved, shot, len(taken)))
-            taken.add(words)
+            taken.add(expanded.scene)
     return prompts
 
 
@@ -43,7 +43,9 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
     names = resolved.campaign.prompt.template
     names = (names,) if isinstance(names, str) else names
     settings, models = resolved.settings(shot), resolved.library.models
-    source = resolved.loaded.source
+    source, alone = resolved.loaded.source, resolved.words_alone(shot)
+    clip = alone or settings.animate.model or resolved.profile.clip
+    picture = alone or settings.keyframe.model or resolved.profile.picture
     try:
         expanded = expand_shot(
             campaign=resolved.campaign,
@@ -54,8 +56,8 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
             rank=shot.rank,
             settings=settings,
             template=resolved.templates[names[shot.rank % len(names)]],
-            picture_model=models[settings.keyframe.model or resolved.profile.picture],
-            clip_model=models[settings.animate.model or resolved.profile.clip],
+            picture_model=models[picture],
+            clip_model=models[clip],
             vocabulary=resolved.vocabulary,
             expansions=resolved.facts.expansions,
             taken=taken,
@@ -63,6 +65,9 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
             where=lambda *path: source.where(path),
         )
         _lint_text(resolved, shot, expanded.intent.text)
+        if resolved.pipeline.from_words and not alone and not shot.product.image:
+            note = f"a picture is drawn first: {clip} makes clips of pictures"
+            expanded = replace(expanded, notes=(note, *expanded.notes))
         return expanded
     except BadPlan as error:
         if ".yaml:" in str(error):
@@ -84,12 +89,6 @@ def _lint_text(resolved: Resolved, shot: Shot, text: str) -> None:
         if not found.reason:
             place = resolved.loaded.source.where(("prompt", "text"))
             raise BadPlan(f"{place}: {shot.id}: prompt.text: {found}")
-
-
-def _template_words(expanded: Expanded) -> str:
-    """Return the picture prompt before any language model: what shots are told apart by."""
-    asked = {wish.port: wish.text for wish in expanded.wishes}
-    return asked.get("picture", expanded.texts["picture"])
 
 
 def _exhausted(resolved: Resolved, shot: Shot, count: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -33,7 +33,7 @@ from configs.vocabulary import Vocabulary, load_vocabulary
 from configs.wording import unknown
 from flows.attachments import find_attachments
 from flows.captions import caption_wishes
-from flows.facts import Facts, Picture, Resolved
+from flows.facts import Facts, Picture, Resolved, words_alone
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
 from flows.loras import find_loras
 from flows.prompts import write_prompts
@@ -79,7 +79,7 @@ def resolve(
     today = today or dt.datetime.now(ZoneInfo(loaded.campaign.calendar.timezone)).date()
     shots = shots_of(loaded.campaign, loaded.source, today=today)
     row = library.profiles[profile_id]
-    models = _models(pipeline[0], layers, shots, row)
+    models = _models(pipeline[0], layers, shots, row, library)
     folders = {model: folder_of(library.models[model], home) for model in models}
     hashes = FileHashes(home.cache / "hashes.json")
     prints = {model: _fingerprint(model, library, home, hashes, profile_id) for model in models}
@@ -195,10 +195,14 @@ def device_for(name: str, library: Library) -> tuple[str, Device]:
 
 
 def _models(
-    pipeline: Pipeline, layers: Layers, shots: Iterable[Shot], profile: Profile
+    pipeline: Pipeline, layers: Layers, shots: Sequence[Shot], profile: Profile, library: Library
 ) -> list[str]:
     """Return the ids of the models that any stage draws with for any shot."""
     used: dict[str, None] = {}
+    if pipeline.from_words:
+        told = [words_alone(shot, layers.settings(shot.axes), profile, library) for shot in shots]
+        used |= dict.fromkeys(filter(None, told))
+        shots = [shot for shot, alone in zip(shots, told, strict=True) if not alone]
     for declared in pipeline.stages:
         makes = STAGES[declared.kind].uses
         if makes is None:

@@ -40,7 +40,9 @@ def named() -> str:
     **TELLING,
 )
 def text_to_video(request: Annotated[TextToVideo, TITLE]) -> State[str] | str:
-    """Make a clip from words: a picture is drawn from them, and then moves.
+    """Make a clip from words: from them alone where this machine has a model for that.
+
+    Else a picture is drawn from them first, and then moves.
 
     Args:
         request: Fill in what you want; what stays empty is chosen for you.

@@ -16,6 +16,7 @@ from configs.errors import BadField, BadInput
 from configs.fill import fill
 from configs.library import Library
 from configs.marks import MAX_BYTES, Marks, Spot, shown
+from configs.model import Profile
 from configs.settings import Motion, Seed, Steps
 from flows.forms import Form, ImageToVideo, TextToVideo
 
@@ -60,7 +61,7 @@ class Row(Declaration):
 
 
 def read_table(
-    path: Path, common: Form, library: Library, clip: str
+    path: Path, common: Form, library: Library, profile: Profile
 ) -> dict[str, tuple[int, Form]]:
     """Return the line and the form of every row, by its name.
 
@@ -68,7 +69,7 @@ def read_table(
         path: a .csv with a line of column names, or a .jsonl.
         common: the form with a seed; its fields hold where a row says nothing.
         library: knows the models.
-        clip: the profile's clip model.
+        profile: this machine's.
 
     Raises:
         BadField: naming every row that is wrong, at its line.
@@ -82,7 +83,7 @@ def read_table(
             if name in found:
                 raise BadInput(f"name: {name!r} stands on line {found[name][0]} already")
             form = row.form(common, _seed(common, name))
-            form.check(library, clip)
+            form.check(library, profile)
             found[name] = line, form
         except BadField as error:
             errors += error.errors

@@ -1,4 +1,4 @@
-"""The animate stage: a picture and a motion become the clip that all deliveries are cut from."""
+"""The animate stage: the clip that all deliveries are cut from, of a picture or of words alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from catalogs.node import Node
 from configs.base import Json
@@ -19,6 +19,10 @@ from tasks.model import as_ran, check_model, facts, size_of, watching, weights_s
 from tasks.photo import adapt, open_photo
 from tasks.recording import Recording
 from tasks.stage import Cell, Decision, Draft, Made, Photo, Stage, Studio
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LONGEST = 4
 """To one. Of a 4:1 strip even a 16:9 delivery shows less than half, 44 %."""
@@ -33,8 +37,8 @@ def decide(cell: Cell) -> Decision:
     model, settings = cell.model, cell.settings.animate
     if model is None:
         raise BadPlan(f"{cell.shot}: animate has no clip model; the profile must name one")
-    picture = cell.pictures["image"]
-    width, height = _size(cell, model, picture)
+    picture = _beginning(cell, model)
+    width, height = picture.width, picture.height
     steps = model.steps if settings.steps is None else settings.steps
     guidance = model.guidance if settings.guidance is None else settings.guidance
     check_model(cell, model, "animate", steps, guidance)
@@ -57,7 +61,10 @@ def decide(cell: Cell) -> Decision:
         },
         files=files,
         uses_model=True,
-        gives={"clip": Photo(width, height, picture.focus, model.fps, frames)},
+        gives={
+            "clip": Photo(width, height, picture.focus, model.fps, frames),
+            **({} if "image" in cell.pictures else {"still": picture}),
+        },
     )
 
 
@@ -67,15 +74,28 @@ def _sampler(model: Model) -> dict[str, Json]:
     return {name: value for name, value in told.items() if value}
 
 
-def _size(cell: Cell, model: Model, picture: Photo) -> tuple[int, int]:
-    """Follow the picture's shape: a keyframe of the model's own size keeps it exactly."""
+def _beginning(cell: Cell, model: Model) -> Photo:
+    """Return the clip's first frame: the picture at the clip's size, or what words alone will give.
+
+    A keyframe of the model's own size keeps it exactly; a photo keeps its shape.
+    """
+    own, picture = size_of(cell, model, "animate"), cell.pictures.get("image")
+    if (picture is None) != (model.makes == "text-clip"):
+        takes, has = ("words alone", "a picture") if picture else ("a picture", "none")
+        raise BadPlan(
+            f"{cell.shot}: animate.model: it makes clips from {takes}, and this shot has {has}; "
+            "name another model"
+        )
+    if picture is None:
+        focus = cell.product.focus
+        return Photo(*own, (focus.x, focus.y) if focus else None)
     sides = picture.width, picture.height
     if max(sides) > LONGEST * min(sides):
         raise BadPlan(
             f"{cell.shot}: the picture is {sides[0]}x{sides[1]}; shapes up to {LONGEST}:1 are "
             "animated: crop it"
         )
-    return adapt(sides, math.prod(size_of(cell, model, "animate")), model.multiple)
+    return Photo(*adapt(sides, math.prod(own), model.multiple), picture.focus)
 
 
 def _frames(cell: Cell, model: Model, seconds: float | None) -> int:
@@ -92,7 +112,7 @@ def _frames(cell: Cell, model: Model, seconds: float | None) -> int:
 
 
 def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made]:
-    """Animate each node's picture into a visually lossless master clip."""
+    """Make each node's clip, a visually lossless master; of words alone its first frame, too."""
     from gpu.fit import Fallback
     from gpu.video import ClipRequest, animate
     from gpu.weights import shared
@@ -105,7 +125,7 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         fps, *_ = (params.pop(name, None) for name in ("fps", "motion", "turbo"))
         request = ClipRequest(
             spec=weights_spec(node, studio),
-            image=open_photo(studio.path(node, "image")),
+            image=open_photo(studio.path(node, "image")) if "image" in node.inputs else None,
             **params,
         )
         path, size = workspace / f"{node.key}.mp4", (request.width, request.height)
@@ -113,21 +133,32 @@ def run(nodes: Sequence[Node], studio: Studio, workspace: Path) -> Iterator[Made
         with Recording(write) as recording:
             frames = animate(request, weights, watching(node, studio, ran), recording.take)
         count, height, width, _ = frames.shape
+        clip = Draft(path, "clip", "video/mp4", width, height, count, fps, count / fps)
         yield Made(
             as_ran(node, studio, ran),
-            {"clip": Draft(path, "clip", "video/mp4", width, height, count, fps, count / fps)},
+            {"clip": clip} if request.image else {"clip": clip, "still": _still(frames[0], path)},
             time.perf_counter() - started,
             facts(node, weights.stats().seconds - loaded, ran),
         )
+
+
+def _still(frame: NDArray[np.uint8], clip: Path) -> Draft:
+    """Save a clip's first frame beside it, for what looks at a keyframe elsewhere."""
+    from PIL import Image
+
+    picture, path = Image.fromarray(frame), clip.with_suffix(".png")
+    picture.save(path, compress_level=1)
+    return Draft(path, "image", "image/png", picture.width, picture.height)
 
 
 STAGE = Stage(
     id="animate",
     version=1,
     takes={"image": "image", "prompt": "text"},
-    gives={"clip": "clip"},
+    gives={"clip": "clip", "still": "image"},
     lane="gpu",
     decide=decide,
     run=run,
     uses="clip",
+    pictured=frozenset({"image"}),
 )

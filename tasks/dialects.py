@@ -101,7 +101,14 @@ def whole_motion(intent: Intent, moves: bool, model: Model) -> str:
     if not moves:
         return intent.motion
     camera = phrases().move[intent.move].say(intent.language)
+    if not intent.motion:
+        return camera
     return f"{camera}，{intent.motion}" if intent.language == "zh" else f"{camera}; {intent.motion}"
+
+
+def footage(picture: str, motion: str, language: Language) -> str:
+    """Return the prompt of a clip from words alone: what is seen, then how it moves."""
+    return _joined([picture, motion], language) if motion else picture
 
 
 def _long(intent: Intent) -> str:

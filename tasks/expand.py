@@ -30,7 +30,7 @@ from tasks.intent import Teller, Where
 from tasks.note import write_params
 from tasks.stage import Cell, Decision, Stage
 from tasks.views import view
-from tasks.wish import Wish, foreign, granted
+from tasks.wish import Port, Wish, foreign, granted
 
 _TRIES = 64
 _JUMP = 367 * 101
@@ -39,7 +39,7 @@ _KEPT = re.compile(r'"[^"]+"|\d+(?:[.,:]\d+)*')
 """Words to be drawn, and numbers."""
 _QUOTED = re.compile(r'"[^"]*"')
 _TAGS = re.compile(r"\b(masterpiece|best quality|[48]k|uhd|hdr)\b|杰作|超高清", re.IGNORECASE)
-_LENGTHS = {"picture": (60, 320), "motion": (15, 160)}
+_LENGTHS = {"picture": (60, 320), "motion": (15, 160), "footage": (60, 400)}
 """Least and most of an answer: hanzi and signs in Chinese, words in English."""
 
 
@@ -48,11 +48,14 @@ class Expanded:
     """What one shot became."""
 
     texts: Mapping[str, str]
-    """`picture` and `motion`: the prompts, each in its model's dialect."""
+    """`picture` and `motion`, or for a clip from words alone `footage`, which is both in one: the
+    prompts, each in its model's dialect."""
     motion: Move
     """The camera move; `animate.motion: auto` became this one."""
     intent: Intent
     template: str
+    scene: str
+    """What the template says is seen: no two shots of a product share it."""
     notes: tuple[str, ...] = ()
     wishes: tuple[Wish, ...] = ()
     """What resolve asks a language model; none where templates alone write the prompts."""
@@ -92,11 +95,12 @@ def expand_shot(
         settings: Of this shot, all layers resolved.
         template: The prompt template of this shot.
         picture_model: The model of the keyframe stage; its dialect words the picture.
-        clip_model: The model of the animate stage; its dialect words the motion.
+        clip_model: The model of the animate stage; its dialect words the motion. One that makes
+            clips from words alone is both.
         vocabulary: Of the `mini` models; None where none is used.
         expansions: What a language model made of earlier `wishes`, by key
             (`tasks.expanders.fulfil`).
-        taken: Picture prompts that the product's earlier shots already have; another is drawn.
+        taken: Scenes that the product's earlier shots already have; another is drawn.
         counters: Token counters by model folder; an estimate where left out.
         where: Says FILE:LINE of a field of the campaign file, for errors.
 
@@ -122,13 +126,19 @@ def expand_shot(
         )
         if picture not in taken:
             break
-    intent = _verbatim(intent, product.prompt)
-    texts = {"picture": picture, "motion": dialects.motion(intent, clip_model, vocabulary)}
-    if product.prompt.movement:
-        texts["motion"] = dialects.whole_motion(intent, move != "auto", clip_model)
-    models = {"picture": picture_model, "motion": clip_model}
+    alone, own = clip_model.makes == "text-clip", product.prompt
+    intent = _verbatim(intent, own, alone)
+    if own.movement or (alone and own.picture):
+        motion = dialects.whole_motion(intent, move != "auto", clip_model)
+    else:
+        motion = dialects.motion(intent, clip_model, vocabulary)
+    models: dict[Port, Model] = {"picture": picture_model, "motion": clip_model}
+    texts = {"picture": picture, "motion": motion}
+    if alone:
+        models = {"footage": clip_model}
+        texts = {"footage": dialects.footage(picture, motion, intent.language)}
     wishes = _wishes(texts, models, intent, template, campaign, settings.expand.expander, seed)
-    notes = [*_notes(intent, product, picture_model)]
+    notes = [*_notes(intent, product, picture_model, alone)]
     for wish in wishes:
         text, told = granted(wish, expansions or {})
         texts[wish.port] = text or wish.text
@@ -136,10 +146,10 @@ def expand_shot(
         notes.append(f"{wish.port}: {who} {told}")
     for port, model in models.items():
         check_tokens(texts[port], model, (counters or {}).get(model.folder, ESTIMATE))
-    return Expanded(texts, intent.move, intent, template.id, tuple(notes), wishes)
+    return Expanded(texts, intent.move, intent, template.id, picture, tuple(notes), wishes)
 
 
-def _verbatim(intent: Intent, prompt: Told) -> Intent:
+def _verbatim(intent: Intent, prompt: Told, alone: bool) -> Intent:
     """Return what the shot shows where the brief gives the models' words itself."""
     if prompt.picture:
         intent = replace(
@@ -153,20 +163,23 @@ def _verbatim(intent: Intent, prompt: Told) -> Intent:
             lettering="",
             additions=(),
             words={},
+            motion="" if alone else intent.motion,
         )
     return replace(intent, motion=prompt.movement) if prompt.movement else intent
 
 
-def _notes(intent: Intent, product: Product, model: Model) -> Iterator[str]:
+def _notes(intent: Intent, product: Product, model: Model, alone: bool) -> Iterator[str]:
     if product.image is not None:
         yield "an own photo: no picture is drawn"
+    elif alone:
+        yield "the clip is made from the words alone: no picture is drawn"
     elif model.dialect == "mini" and intent.lettering:
         yield "the small model draws no lettering: prompt.text is left out"
 
 
 def _wishes(
     texts: Mapping[str, str],
-    models: Mapping[str, Model],
+    models: Mapping[Port, Model],
     intent: Intent,
     template: Template,
     campaign: Campaign,
@@ -179,10 +192,9 @@ def _wishes(
     phrase = phrases().move[intent.move].say(intent.language)
     names = (campaign.brand.name, *campaign.brand.words, intent.product, intent.colour, phrase)
     made = []
-    ports: tuple[Literal["picture", "motion"], ...] = ("picture", "motion")
-    for port in ports:
+    for port, model in models.items():
         text = texts[port]
-        if models[port].shipped or models[port].dialect == "mini":
+        if model.shipped or model.dialect == "mini":
             continue
         keep = dict.fromkeys(
             [*(name for name in names if name and name in text), *_KEPT.findall(text)]
@@ -223,20 +235,14 @@ def _fault(wish: Wish, text: str) -> str:
 
 def decide(cell: Cell) -> Decision:
     """Return prompts and intent as this node's params; its `cell.texts` is `Expanded.said()`."""
-    return Decision(
-        {
-            "picture": cell.texts["picture"],
-            "motion": cell.texts["motion"],
-            "intent": json.loads(cell.texts["intent"]),
-        }
-    )
+    return Decision({**cell.texts, "intent": json.loads(cell.texts["intent"])})
 
 
 STAGE = Stage(
     id="expand",
     version=1,
     takes={},
-    gives={"picture": "text", "motion": "text"},
+    gives={"picture": "text", "motion": "text", "footage": "text"},
     lane="plan",
     decide=decide,
     run=write_params("prompt"),

@@ -217,12 +217,18 @@ class Stage:
     """Which of the profile's models it draws with."""
     optional: frozenset[str] = frozenset()
     """Input ports that a pipeline may leave unwired."""
+    pictured: frozenset[str] = frozenset()
+    """Input ports of a picture, which a clip from words alone has not."""
     measured: frozenset[str] = frozenset()
     """Input ports of which it asks only what `Cell.pictures` says: their files are not its inputs,
     and what is in them changes no key."""
     worded: bool = False
     """What it decides depends on the shot's own words (product, day), not on pictures and settings
     alone: it is asked for every shot."""
+
+    def spares(self, port: str, *, words_alone: bool) -> bool:
+        """Return whether it can do without an input, in a shot whose clip is from words alone."""
+        return port in self.optional or (words_alone and port in self.pictured)
 
     def read(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
         """Return the inputs whose files it reads."""

@@ -15,6 +15,7 @@ from typing import Literal
 from configs.base import Declaration, Language, Words
 from configs.fill import load
 
+Port = Literal["picture", "motion", "footage", "caption"]
 _HANZI = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -24,7 +25,7 @@ class Wish:
 
     key: str
     expander: Literal["endpoint", "local"]
-    port: Literal["picture", "motion", "caption"]
+    port: Port
     """What it becomes: which guide the model is told."""
     language: Language
     text: str
@@ -51,6 +52,7 @@ class Guides(Declaration):
     version: int
     picture: Words
     motion: Words
+    footage: Words
     caption: Words
     limits: dict[str, Words]
     retry: Words

@@ -99,7 +99,7 @@ def test_the_names_an_editor_offers_are_the_homes(tmp_path):
     (tmp_path / "pipelines" / "own.yaml").write_text("stages: [{id: expand}]")
     write_schemas(tmp_path)
     fields = json.loads((tmp_path / "campaign.schema.json").read_text("utf-8"))["properties"]
-    assert fields["pipeline"]["examples"] == ["own", "social-clip", "social-still"]
+    assert fields["pipeline"]["examples"] == ["own", "social-clip", "social-still", "text-clip"]
     assert "douyin" in fields["deliveries"]["items"]["examples"]
 
 

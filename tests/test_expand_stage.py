@@ -30,10 +30,10 @@ def node(decision: Decision) -> Node:
     return Node(Address("expand", "rouge-01/2026-03-02"), "expand", STAGE.version, decision.params)
 
 
-def test_the_stage_gives_two_texts_and_takes_nothing():
+def test_the_stage_gives_texts_and_takes_nothing():
     """Its lane is the plan's: what it gives is known before anything runs."""
     assert (STAGE.id, STAGE.lane, dict(STAGE.takes)) == ("expand", "plan", {})
-    assert dict(STAGE.gives) == {"picture": "text", "motion": "text"}
+    assert dict(STAGE.gives) == {"picture": "text", "motion": "text", "footage": "text"}
     assert not decided().uses_model
 
 

@@ -45,6 +45,7 @@ VOCABULARY = {
         ("cancelling", "正在停止", "stopping"),
         ("picture-prompt", "画面提示词", "Picture prompt"),
         ("motion-prompt", "运动提示词", "Motion prompt"),
+        ("footage-prompt", "视频提示词", "Clip prompt"),
         ("push-in", "推近", "push in"),
         ("pull-out", "拉远", "pull out"),
         ("orbit-left", "向左环绕", "orbit left"),

@@ -38,7 +38,8 @@ LEFT JOIN runs AS r ON r.id = n.run
 LEFT JOIN prompts AS p
     ON p.run = n.run
     AND p.shot = n.shot
-    AND p.port = if(n.stage = 'animate', 'motion', 'picture')
+    -- of a clip from words alone there is footage and nothing else
+    AND p.port IN ('footage', if(n.stage = 'animate', 'motion', 'picture'))
 LEFT JOIN (
     SELECT asset, arg_max(verdict, reviewed) AS verdict FROM reviews GROUP BY asset
 ) AS v ON v.asset = a.sha256;
