@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,11 +138,17 @@ def _rows(
     for file in (SHIPPED / f"{kind}.yaml", home.inside(f"{kind}.yaml")):
         if not file.exists():
             continue
-        marks = read(file)
+        marks = _shipped(file) if file.is_relative_to(SHIPPED) else read(file)
         for name in _names(marks):
             found[name] = fill(marks, declaration, (name,))
             rows[kind, name] = marks
     return found
+
+
+@cache
+def _shipped(file: Path) -> Marks:
+    """Return the package's own rows, read once: 17 ms each time that a library is opened."""
+    return read(file)
 
 
 def _names(marks: Marks) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+from copy import deepcopy
 from functools import cache
 from inspect import cleandoc, getsource
 from itertools import pairwise
@@ -86,6 +87,12 @@ def _beneath(kind: type[Declaration]) -> dict[str, str]:
 
 
 def _schema(kind: Any) -> Schema:  # noqa: ANN401  (a class, or a mapping of them)
+    return deepcopy(_generated(kind))
+
+
+@cache
+def _generated(kind: Any) -> Schema:  # noqa: ANN401
+    """Return what is generated once for all homes of a process."""
     return TypeAdapter(kind).json_schema(schema_generator=_Explained)
 
 
