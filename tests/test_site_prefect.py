@@ -9,6 +9,7 @@ from flows.site.jobs import Jobs
 from flows.site.ledger import Ledger
 from tests.campaigns import home_with
 from tests.prefect_team import team
+from tests.up_home import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(240)]
 
@@ -23,6 +24,13 @@ def limits(server) -> set[tuple[int, str]]:
     ]
     assert len(found) == 9
     return {(limit.limit, options.collision_strategy.value) for limit, options in found}
+
+
+def fridays(server) -> set[int]:
+    """Return the weekdays of the runs that the weekly schedule has brought."""
+    (found,) = [one for one in server.read_deployments() if one.name == "weekly-campaign"]
+    runs = [run for run in server.read_flow_runs() if run.deployment_id == found.id]
+    return {run.expected_start_time.weekday() for run in runs} & {4}
 
 
 def test_a_job_is_a_flow_run_of_the_teams_server(tmp_path):
@@ -53,6 +61,7 @@ def test_a_job_is_a_flow_run_of_the_teams_server(tmp_path):
         assert jobs.get(job.id).state == "queued"
         with client() as server:
             assert limits(server) == {(1, "ENQUEUE")}
+            wait_until(lambda: fridays(server), 90)
             run = server.read_flow_run(handles.pop())
         assert run.parameters == {"campaign": "stills", "seed": 5, "home": str(home.root)}
         jobs.cancel(job.id)
