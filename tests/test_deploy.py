@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
-FOREIGN = ("PREFECT_REDIS_", "PREFECT_HOST", "PREFECT_AUTH")
-"""Of prefect-redis, which is not installed here, and of example.env."""
+OURS = ("PREFECT_HOST", "PREFECT_AUTH")
+"""Of example.env."""
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,17 @@ def test_no_secret_has_a_default(compose):
 def test_every_setting_is_one_that_prefect_knows(compose):
     """A misspelt setting would be ignored in silence."""
     from prefect.settings import get_current_settings
+    from prefect_redis.cleanup_queue import RedisWorkerCleanupQueueSettings
+    from prefect_redis.client import RedisMessagingSettings
 
     settings = get_current_settings()
     known = set(settings.to_environment_variables(include_secrets=True)) | _names(type(settings))
+    known |= _names(RedisMessagingSettings) | _names(RedisWorkerCleanupQueueSettings)
     told = {
         name
         for service in compose["services"].values()
         for name in service.get("environment", {})
-        if name.startswith("PREFECT_") and not name.startswith(FOREIGN)
+        if name.startswith("PREFECT_") and not name.startswith(OURS)
     }
     assert len(told) > 8
     assert told <= known
