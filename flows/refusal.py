@@ -5,12 +5,13 @@ A bug keeps its traceback: that is for whoever mends it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, ParameterTypeError
 from prefect.runtime import deployment
 from prefect.states import Failed
 
@@ -45,3 +46,17 @@ def _raised(error: KeyreelError) -> BaseException:
     A worker's process ends with it, and Prefect logs any error's traceback, twice; an Abort's, not.
     """
     return error if deployment.get_id() is None else Abort(str(error))
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    """Let a log record say what is wrong with a run's parameters, and not where in Prefect.
+
+    Prefect checks their types before it calls the flow.
+    """
+    if record.exc_info and isinstance(error := record.exc_info[1], ParameterTypeError):
+        record.msg, record.args, record.exc_info = str(error), (), None
+    return True
+
+
+for _name in ("prefect.flow_runs", "prefect.engine"):
+    logging.getLogger(_name).addFilter(_without_trace)

@@ -42,6 +42,7 @@ class Office:
         deployment = self.api.get("deployments/name/campaign/campaign").json()["id"]
         body = {"parameters": {"campaign": campaign}}
         run = self.api.post(f"deployments/{deployment}/create_flow_run", json=body).json()
+        assert "id" in run, run
         return run["id"]
 
     def until(self, run: str, *names: str, seconds: float = 150) -> dict:

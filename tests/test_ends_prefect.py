@@ -57,6 +57,15 @@ class Office:
             time.sleep(0.1)
         return state
 
+    def errors(self, run: str, seconds: float = 60) -> list[str]:
+        """Wait until a flow run's log says of errors; return them."""
+        wanted = {"flow_run_id": {"any_": [run]}, "level": {"ge_": 40}}
+        end = time.monotonic() + seconds
+        while not (found := self.api.post("logs/filter", json={"logs": wanted}).json()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        return [line["message"] for line in found]
+
     def told(self, title: str, seconds: float = 60) -> str:
         """Wait until people are told under a title; return what."""
         end = time.monotonic() + seconds
@@ -125,11 +134,13 @@ def test_what_begins_late_is_refused_or_dies_is_told(office):
         assert office.until(killed, "Crashed")["type"] == "CRASHED"
         office.told("keyreel stills: 出错 failed")
         told = office.told("keyreel text-to-video a mug: 出错 failed")
+        mistaken = office.start("campaign", campaign="stills", start="soon")
+        office.until(mistaken, "Failed")
+        wrong = office.errors(mistaken)
     assert told == ended["message"]
     assert told.startswith("Steps of the clip: 50 is more than mini-clip takes; write 2 to 20")
-    logs = {"logs": {"flow_run_id": {"any_": [refused]}, "level": {"ge_": 40}}}
-    lines = office.api.post("logs/filter", json=logs).json()
-    assert [line["message"] for line in lines] == [told]
+    assert office.errors(refused) == [told]
+    assert ["start: Input should be a valid date" in line for line in wrong] == [True]
     log = (office.running.folder / "worker.log").read_text("utf-8")
     assert told in log
     assert "Traceback" not in log
