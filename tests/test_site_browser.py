@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from catalogs.runs import write_run
 from catalogs.store import Store
 from flows.approval import verdicts
 from tests.chromium import Chromium, needs_chromium
@@ -13,6 +16,13 @@ from tests.site_data import home_with_a_week, served, token
 pytestmark = [pytest.mark.browser, pytest.mark.slow, needs_chromium, pytest.mark.timeout(120)]
 
 WORDS = "[...document.querySelectorAll('p,b,small,td,th,a,label,h1,h2')]"
+BRIEF = """\
+name: spring
+brand: {name: x}
+calendar: {start: 2026-03-02}
+products: [{id: rouge-01, name: x}, {id: mug-01, name: y}]
+deliveries: [douyin, xiaohongshu, bilibili]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +35,11 @@ def site(tmp_path_factory):
     week = home_with_a_week(
         tmp_path_factory.mktemp("site") / "home", products=products, days=DAYS[:1]
     )
+    (week.home.campaigns / "spring.yaml").write_text(BRIEF, "utf-8")
+    told = {**week.run.parameters, "file": "spring.yaml"}
+    shots = {name: shot | {"language": "zh"} for name, shot in week.run.shots.items()}
+    run = week.run.model_copy(update={"parameters": told, "shots": shots})
+    write_run(week.home.runs, run)
     with served(week.home) as (address, _):
         given = token(week.home, "reviewer", "Rui")
         yield address, week, given
@@ -133,3 +148,17 @@ def test_small_words_can_be_read_by_day_and_night(browser, site):
         for ink in inks:
             light = sorted((luminance(ink), luminance(ground)))
             assert (light[1] + 0.05) / (light[0] + 0.05) >= 4.5, ink
+
+
+def test_a_zip_is_packed_and_taken_away(browser, site, tmp_path):
+    """Two clicks from the run's page to the bytes that `keyreel package` wrote."""
+    address, week, _ = site
+    browser.open(f"{address}/runs/{week.run.id}")
+    browser.click("form[action='/packages/spring'] button")
+    browser.until("document.querySelector('.zips a') !== null", 30)
+    browser.ask("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.click(".zips a[href$='spring-douyin.zip']")
+    taken, end = tmp_path / "spring-douyin.zip", time.monotonic() + 20
+    while not taken.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert taken.read_bytes() == (week.home.packages / "spring/spring-douyin.zip").read_bytes()
