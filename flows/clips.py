@@ -35,7 +35,7 @@ def brief(kind: str, form: Form, home: Home) -> Brief:
     """
     library = Library.open(home)
     profile = own_profile(library)
-    form.check(library, profile)
+    form.check(library, form.clip_model(profile))
     values: dict[str, Json] = {
         "name": f"{kind}-{_digest(form)}",
         "title": _said(form)[:60] or "clip",

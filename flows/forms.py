@@ -104,17 +104,16 @@ class Form(Declaration):
         "no logo.",
     )
 
-    def check(self, library: Library, profile: Profile) -> None:
+    def check(self, library: Library, name: str) -> None:
         """Hold what is asked for against what the clip model can do.
 
         Args:
             library: which knows all models.
-            profile: this machine's.
+            name: the clip model's.
 
         Raises:
             BadInput: in the form's words.
         """
-        name = self.clip_model(profile)
         if message := library.misfit("clip", name, words=isinstance(self, TextToVideo)):
             raise BadInput(f"Clip model: {message}")
         _check_clip(self, name, library.models[name])
@@ -178,17 +177,17 @@ class TextToVideo(Form):
         "this machine, where the clip is not made from words alone.",
     )
 
-    def check(self, library: Library, profile: Profile) -> None:
+    def check(self, library: Library, name: str) -> None:
         """Hold the form against the models; see `Form.check`."""
-        super().check(library, profile)
+        super().check(library, name)
         if self.picture_model == "auto":
             return
-        known, clip = library.making("picture"), self.clip_model(profile)
+        known = library.making("picture")
         if self.picture_model not in known:
             raise BadInput(f"Picture model: {unknown('model', self.picture_model, known)}")
-        if library.models[clip].makes == "text-clip":
+        if library.models[name].makes == "text-clip":
             raise BadInput(
-                f"Picture model: {clip} makes clips from words alone; leave this “auto”, or choose "
+                f"Picture model: {name} makes clips from words alone; leave this “auto”, or choose "
                 "another clip model"
             )
 

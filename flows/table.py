@@ -83,7 +83,7 @@ def read_table(
             if name in found:
                 raise BadInput(f"name: {name!r} stands on line {found[name][0]} already")
             form = row.form(common, _seed(common, name))
-            form.check(library, profile)
+            form.check(library, form.clip_model(profile))
             found[name] = line, form
         except BadField as error:
             errors += error.errors

@@ -33,6 +33,22 @@ def test_a_campaign_is_asked_for_by_name(tmp_path):
         assert client.post("/api/v1/jobs", json={**asked, "campaign": "stills"}).status_code == 403
 
 
+def test_a_form_beyond_its_model_is_refused_at_once(tmp_path):
+    """In the form's words; no job is written down."""
+    home = home_with(tmp_path / "home")
+    form = {"prompt": "a mug", "model": "mini-clip"}
+    with visit(home, bearer=token(home, "admin")) as client:
+        for more, said in (
+            ({"resolution": "720p"}, "mini-clip draws at"),
+            ({"seconds": 55}, "longer than mini-clip can make"),
+            ({"model": "mini-clp"}, "did you mean 'mini-clip'"),
+        ):
+            body = {"kind": "text-to-video", "request": form | more}
+            answer = client.post("/api/v1/jobs", json=body)
+            assert (answer.status_code, said in answer.json()["title"]) == (409, True), answer.text
+        assert client.get("/api/v1/jobs").json() == {"jobs": []}
+
+
 def test_a_refusal_is_one_sentence_and_no_traceback(tmp_path):
     """RFC 9457: status and title, for a wrong number, a wrong word and an unknown field."""
     week = home_with_a_week(tmp_path / "home")

@@ -229,7 +229,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         401: "No token, or one that was revoked.",
         403: "The token's role may not do this.",
         404: "There is none.",
-        409: "The Idempotency-Key was given to another request, or too many jobs wait.",
+        409: "The Idempotency-Key was given to another request, too many jobs wait, or the model "
+        "that is named cannot do it.",
         413: "The request is too long.",
         422: "Something of the request is wrong; the title says what.",
         429: "Too many requests; Retry-After says when.",
@@ -320,19 +321,27 @@ def submit(
 
 
 def _check(site: Site, asked: Campaign | Clip | Moved | Variant) -> None:
-    """Refuse what names something that is not there.
+    """Refuse what names something that is not there, or a model for what it cannot do.
+
+    A form that names no model is held against that of the machine which makes it, later.
 
     Raises:
-        HTTPException: 404, with what is there.
+        HTTPException: 404, with what is there; 409, with what the model can do.
     """
+    library = site.reading.library
     if isinstance(asked, Variant):
         known(site.reading, asked.asset)
     elif isinstance(asked, Campaign):
-        names, profiles = campaigns(site.home), site.reading.library.profiles
+        names, profiles = campaigns(site.home), library.profiles
         if asked.campaign not in names:
             raise HTTPException(404, unknown("campaign", asked.campaign, names))
         if asked.profile not in (None, "auto", *profiles):
             raise HTTPException(404, unknown("profile", str(asked.profile), profiles))
+    elif asked.request.model != "auto":
+        try:
+            asked.request.check(library, asked.request.model)
+        except BadInput as error:
+            raise HTTPException(409, str(error)) from None
 
 
 @routes.get("/jobs")
