@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from configs.errors import BadInput
+from configs.home import Home
 from flows.site import acts, pages, tokens
 from flows.site.guard import MOST_BODY
 from flows.site.ledger import Ledger
@@ -75,6 +77,20 @@ def test_a_login_lasts_until_its_token_is_revoked(week):
         log_in(client, given)
         ledger = Ledger(week.home)
         tokens.revoke(ledger, given.split("_")[1])
+        ledger.close()
+        assert client.get("/").status_code == 303
+
+
+def test_the_last_token_taken_back_opens_no_door(tmp_path):
+    """Whoever sits at the machine is admin before the first token, and never again."""
+    home = Home.create(tmp_path / "home")
+    with visit(home) as client:
+        assert client.get("/").status_code == 200
+        given, ledger = token(home, "admin"), Ledger(home)
+        tokens.revoke(ledger, given.split("_")[1])
+        assert tokens.every(ledger) == []
+        with pytest.raises(BadInput, match="no token"):
+            tokens.revoke(ledger, given.split("_")[1])
         ledger.close()
         assert client.get("/").status_code == 303
 

@@ -78,7 +78,7 @@ class Sessions:
         return "; ".join(parts)
 
     def open_house(self) -> bool:
-        """Say whether there is no token, so that only this machine's own browser may come in."""
+        """Say whether no token was ever made: only the browser of this machine may come in."""
         return not self.ledger.rows("SELECT 1 FROM tokens LIMIT 1")
 
     def _read(self, cookie: str) -> tuple[str, str]:

@@ -75,19 +75,25 @@ def find(ledger: Ledger, identity: str) -> Token | None:
 
 
 def every(ledger: Ledger) -> list[Token]:
-    """Return all tokens, oldest first."""
-    rows = ledger.rows("SELECT id, role, name, created FROM tokens ORDER BY created, id")
+    """Return all tokens that hold, oldest first."""
+    rows = ledger.rows(
+        "SELECT id, role, name, created FROM tokens WHERE digest <> x'' ORDER BY created, id"
+    )
     return [Token(row["id"], row["role"], row["name"], row["created"]) for row in rows]
 
 
 def revoke(ledger: Ledger, identity: str) -> None:
     """Take a token back: whoever came in with it is out at their next request.
 
+    Its row stays, without the digest: a door that once was locked is not open to all again.
+
     Raises:
         BadInput: where there is none of this id.
     """
     with ledger.writing() as connection:
-        gone = connection.execute("DELETE FROM tokens WHERE id = ?", (identity,)).rowcount
+        gone = connection.execute(
+            "UPDATE tokens SET digest = x'' WHERE id = ? AND digest <> x''", (identity,)
+        ).rowcount
     if not gone:
         raise BadInput(unknown("token", identity, [token.id for token in every(ledger)]))
 
