@@ -162,7 +162,7 @@ def measure(caps: Sequence[float], case: Case, library: Library) -> Ran:
 
 
 def _timed(case: Case, spec: WeightsSpec, weights: Weights, told: list[Fallback]) -> list[float]:
-    """Return the time of the beginning, of the end of each step, and of the end."""
+    """Return the times of the beginning, of each step's, of the last one's end, and of the end."""
     times = [time.perf_counter()]
 
     def on_step(_done: int, _total: int) -> None:

@@ -73,9 +73,9 @@ class Embeddings:
             if kept := self._held.get(key):
                 self._held.move_to_end(key)
         if kept is None:
-            kept = _encode(pipe, words, most)
+            kept = _encode(pipe, words, most, spec.device)
             self._keep(key, kept)
-        there = [one.to(pipe._execution_device) for one in kept]
+        there = [one.to(spec.device) for one in kept]
         return there if spec.pipeline == "ZImagePipeline" else torch.stack(there)
 
     def _keep(self, key: Key, made: list[torch.Tensor]) -> None:
@@ -89,9 +89,12 @@ class Embeddings:
 
 
 @torch.no_grad()
-def _encode(pipe: DiffusionPipeline, words: str, most: int) -> list[torch.Tensor]:
-    """Return the embedding of each prompt, of which there is one, in main memory."""
+def _encode(pipe: DiffusionPipeline, words: str, most: int, device: str) -> list[torch.Tensor]:
+    """Return the embedding of each prompt, of which there is one, in main memory.
+
+    A pipeline that is not told its device looks for it in all modules: 3 ms.
+    """
     made, _ = pipe.encode_prompt(
-        prompt=words, do_classifier_free_guidance=False, max_sequence_length=most
+        prompt=words, device=device, do_classifier_free_guidance=False, max_sequence_length=most
     )
     return [one.cpu() for one in made]

@@ -26,7 +26,7 @@ class Watch:
     """Who is told, and who is asked."""
 
     on_step: Callable[[int, int], None] = lambda done, total: None
-    """Told (done, total) after each denoising step."""
+    """Told (0, total) as the first denoising step begins, and (done, total) after each."""
     cancelled: Callable[[], bool] = lambda: False
     """Asked after each step and before each group of frames or tile is decoded; on a processor,
     where a step may take 8 s, before each block too."""
@@ -51,7 +51,12 @@ class Watch:
                 raise Interrupted(f"stopped after step {step + 1} of {total}")
             return state
 
-        hooks = [pipe.vae.decoder.register_forward_pre_hook(self.before_decoding)]
+        def begun(*_: object) -> None:
+            beginning.remove()
+            self.on_step(0, total)
+
+        beginning = pipe.transformer.register_forward_pre_hook(begun)
+        hooks = [beginning, pipe.vae.decoder.register_forward_pre_hook(self.before_decoding)]
         if pipe._execution_device.type == "cpu":
             hooks += [block.register_forward_pre_hook(self.before_block) for block in _blocks(pipe)]
         try:
