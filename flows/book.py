@@ -82,7 +82,9 @@ class Book:
             write_run(home.runs, book.run)
             yield book
 
-    def studio(self, cancelled: Callable[[], bool], *, previews: bool = False) -> Studio:
+    def studio(
+        self, cancelled: Callable[[], bool], *, previews: bool = False, priority: int = 0
+    ) -> Studio:
         """Return what the stages of this run work with."""
         return Studio(
             self.home,
@@ -91,6 +93,7 @@ class Book:
             budget_gb=self.resolved.profile.budget_gb,
             offload=self.resolved.profile.offload,
             on_progress=self.watch.step,
+            priority=priority,
             previews=previews,
             cancelled=cancelled,
             really=self.really,

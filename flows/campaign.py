@@ -106,8 +106,13 @@ def make_week(
     return ended
 
 
-def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
+def carry_out(home: Home, prepared: Prepared, *, priority: int = 0) -> State[str] | str:
     """Make what a plan says, as task runs of the flow run this is called in; return the run's id.
+
+    Args:
+        home: the workspace.
+        prepared: the plan.
+        priority: in the queue of a resident process; higher goes first.
 
     Raises:
         Interrupted: where it was told to stop; what was finished is kept.
@@ -126,7 +131,7 @@ def carry_out(home: Home, prepared: Prepared) -> State[str] | str:
         def stop() -> bool:
             return signalled() or cancelled.is_set()
 
-        studio = book.studio(stop, previews=artifacts.looked_at())
+        studio = book.studio(stop, previews=artifacts.looked_at(), priority=priority)
         with artifacts.live(watch, home):
             outcome = execute(
                 book.works,

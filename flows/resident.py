@@ -65,7 +65,13 @@ def _asked(client: Client, node: Node, studio: Studio, run: str) -> tuple[Node, 
             preview = base64.b64decode(str(news.get("preview", "")))
             studio.on_progress(Progress(node, done, total, preview))
 
-    ask = Ask(id=node.key, client=run, needs=node.model, body=commission(node, studio, run))
+    ask = Ask(
+        id=node.key,
+        client=run,
+        needs=node.model,
+        priority=studio.priority,
+        body=commission(node, studio, run),
+    )
     told = Delivered.model_validate(client.do(ask, on_news, studio.cancelled))
     if told.key != node.key:
         studio.really[node.key] = told.key

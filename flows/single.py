@@ -24,6 +24,8 @@ from flows.resolve import first_seed
 
 F = TypeVar("F", bound=Form)
 TITLE = titled("Your clip")
+AWAITED = 10
+"""A person waits for it: it goes ahead of campaigns in a resident process's queue."""
 
 
 def named() -> str:
@@ -71,7 +73,7 @@ def make_one(kind: str, form: Form) -> State[str] | str:
     home = Home.find()
     form = seeded(form)
     prepared, _ = prepare_whole(home, brief(kind, form, home))
-    return carry_out(home, prepared)
+    return carry_out(home, prepared, priority=AWAITED)
 
 
 def seeded(form: F) -> F:

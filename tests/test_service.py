@@ -36,13 +36,13 @@ def ask(name: str, client: str = "a", **body: object) -> Ask:
 class Resident:
     """A process, and what its worker wrote down."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, state: Path | None = None) -> None:
         self.folder = folder
-        self.client = Client(folder / "state")
+        self.client = Client(state or folder / "state")
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "gpu.service", str(self.folder / "state"), "gpu-0"]
+        command = [sys.executable, "-m", "gpu.service", str(self.client.folder), "gpu-0"]
         self.process = subprocess.Popen(
             [*command, "tests.service_worker:open_words", str(self.folder)],
             stdin=subprocess.PIPE,

@@ -52,6 +52,20 @@ def test_priority_comes_first():
     assert turns.next([batch, urgent], lambda needs: needs == "picture", 1) is urgent
 
 
+def test_what_waits_behind_a_priority_has_a_turn_now_and_then():
+    """However many people ask, a week's batch gets one piece for each 300 s of theirs."""
+    turns, order = Turns(), []
+    batch = Piece("batch")
+    for now in range(0, 1400, 100):
+        people = [Piece(f"person-{now}", priority=2), Piece("other", priority=1)]
+        first = turns.next([batch, *people], everything, now)
+        turns.charge(first.client, 100, now + 100)
+        order.append(first.client[0])
+    assert order == list("pppb" * 3 + "pp")
+    assert turns.next([batch], everything, 1400) is batch
+    assert (turns.ahead, turns.passing) == (0, False)
+
+
 def test_loaded_weights_go_first_but_not_for_ever():
     """Clips wait while pictures are loaded, until their patience is at an end."""
     turns, loaded = Turns(), "picture".__eq__

@@ -24,7 +24,7 @@ class Ask(Declaration):
     needs: Annotated[str, Field(max_length=200)] = ""
     """What must be loaded for it; what is loaded already goes first."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
-    """Higher goes first, whoever waits."""
+    """Higher goes first, but not for ever (`turns.AHEAD`)."""
     body: dict[str, Json] = {}
     """For the worker."""
 

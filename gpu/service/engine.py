@@ -111,6 +111,8 @@ class Engine:
                     raise Passing(f"{MOST} pieces of work wait already; try again later")
                 job = self.jobs[ask.id] = Job(ask)
                 self._news.notify_all()
+            elif job.state == "waiting" and ask.priority > job.priority:
+                job.ask = ask
             job.listeners[listener] = ask.client
             job.left = None
             return job

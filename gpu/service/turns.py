@@ -1,6 +1,7 @@
 """Whose turn it is: by priority, then by what is loaded, then by who had least.
 
-Pure: no clock, threads or weights. Fairness is that of start-time fair queueing: each client's
+Pure: no clock, threads or weights. What waits behind higher priorities gets a turn now and then.
+Fairness is that of start-time fair queueing: each client's
 seconds of work are added up, and whoever has the fewest goes next. One that comes new, or back,
 begins level with the one that has the fewest, so that nobody catches up on an idle morning.
 """
@@ -13,6 +14,8 @@ from typing import Protocol, TypeVar
 
 PATIENCE = 120.0
 """Seconds that work waits for the loaded weights' work: a 14B model takes 15 to 40 s to load."""
+AHEAD = 300.0
+"""Seconds of work that may go ahead by priority; then what waits longest behind it has a turn."""
 RECENT = 5.0
 """Seconds that one who asks for nothing is still counted as here: between two pieces of work."""
 
@@ -39,6 +42,10 @@ class Turns:
 
     had: dict[str, float] = field(default_factory=dict)
     seen: dict[str, float] = field(default_factory=dict)
+    ahead: float = 0.0
+    """Seconds that went ahead of what waits behind its priority."""
+    passing: bool = False
+    """Whether the work in hand goes ahead of other."""
 
     def next(self, waiting: Sequence[W], holds: Callable[[str], bool], now: float) -> W:
         """Return the one of `waiting`, in order of arrival, that goes next.
@@ -50,6 +57,12 @@ class Turns:
         """
         self._level(waiting, now)
         top = max(one.priority for one in waiting)
+        behind = [one for one in waiting if one.priority < top]
+        self.passing = bool(behind) and self.ahead < AHEAD
+        if not self.passing:
+            self.ahead = 0.0
+            if behind:
+                return min(behind, key=lambda one: one.since)
         ready = [one for one in waiting if one.priority == top]
         warm = [one for one in ready if holds(one.needs)]
         tired = [one for one in ready if now - one.since > PATIENCE and not holds(one.needs)]
@@ -61,6 +74,7 @@ class Turns:
         """Note that `client` had the process for `seconds`, until `now`."""
         self.had[client] = self.had.get(client, 0.0) + seconds
         self.seen[client] = now
+        self.ahead += seconds * self.passing
 
     def _level(self, waiting: Sequence[Waiting], now: float) -> None:
         """Forget who is gone; let who is new begin level with whoever had least."""
