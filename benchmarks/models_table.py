@@ -21,7 +21,9 @@ HEAD = """# Models
 
 Written by `python -m benchmarks.models_table` from configs/models.yaml and configs/profiles.yaml; a
 test holds it to them. Sizes are in pixels, memory in gigabytes of 1e9 bytes, weights and work
-together. Clips have 4k + 1 frames and take their picture's shape, at the area named.
+together. Clips have 4k + 1 frames and take their picture's shape, at the area named; those from
+words alone have the size named. A `text-to-video` request goes to the model of the last column of
+the first table; where there is none, a picture is drawn first and then animated.
 """
 
 MEASURED = """Seconds a step (two forwards where a model has guidance) and the most memory,

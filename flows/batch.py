@@ -18,7 +18,7 @@ from configs.library import Library
 from configs.load import Brief
 from flows.campaign import RUNNER, carry_out
 from flows.clips import own_profile, product_of, settings_of, shaped
-from flows.forms import Form
+from flows.forms import AnyClipModel, Form
 from flows.mend import prepare_whole
 from flows.notify import TELLING
 from flows.offers import titled
@@ -40,6 +40,12 @@ class Batch(Form):
         title="Table",
         description="A .csv or .jsonl of the home, such as batches/week.csv. Columns: prompt, "
         "picture, and if you like name, motion, seconds, steps, seed.",
+    )
+    model: AnyClipModel = Field(
+        "auto",
+        title="Clip model",
+        description="Which model makes the clips: one for words alone makes none of pictures. "
+        "“auto”: what suits this machine and each row.",
     )
 
 

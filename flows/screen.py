@@ -84,7 +84,7 @@ def initialised(home: Home) -> None:
 
 
 def plan(planned: Plan) -> None:
-    """Print what a run would make, stage by stage, with the reasons for what is stale."""
+    """Print what a run would make, stage by stage, why it is stale, and notes on the prompts."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "new", "stale", "cached", "seconds", "MB"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
@@ -98,6 +98,9 @@ def plan(planned: Plan) -> None:
         say(f"  {count} × {reason}")
     if len(reasons) > MOST_REASONS:
         say(f"  … and {len(reasons) - MOST_REASONS} more reasons; see --json")
+    notes = Counter(note for told in planned.prompts.values() for note in told.notes)
+    for note, count in notes.most_common(MOST_REASONS):
+        say(f"  {count} shot{'s' * (count != 1)}: {note}")
 
 
 @contextmanager

@@ -228,10 +228,10 @@ def test_words_become_a_delivery(home):
     assert (file.width, file.height, file.frames) == (160, 284, 9)
     with Image.open(store.output(keys["sign"], "cover")) as cover:
         assert cover.size == (160, 284)
-    rows = Catalog(home.catalog, store).query(
+    _, rows = Catalog(home.catalog, store).query(
         "SELECT DISTINCT port, model, prompt FROM v_assets WHERE stage = 'animate' ORDER BY port"
     )
-    assert [tuple(row) for row in rows.rows] == [
+    assert [tuple(row) for row in rows] == [
         ("clip", "words", PROMPT), ("still", "words", PROMPT)
     ]  # fmt: skip
     assert [one.port for one in rerun(home, keys["animate"]) if one.same] == ["clip", "still"]
