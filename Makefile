@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 DEMO ?= demo-home
 PIP_ARGS ?=
 # Two workers, a file at a time, one thread each: half the time of one worker on two cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+# tests/conftest.py orders the files.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 # Without bytecode, each of the hundreds of processes that tests start compiles our sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 

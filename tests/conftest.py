@@ -24,6 +24,16 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="keyreel-prefect-")
 SHIPPED = Path(__file__).parent.parent / "gpu" / "mini" / "weights"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that may take longest, so that two workers end together."""
+    most: dict[Path, float] = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        seconds = marker.args[0] if marker else int(item.get_closest_marker("slow") is not None)
+        most[item.path] = max(most.get(item.path, 0), seconds)
+    items.sort(key=lambda item: -most[item.path])
+
+
 def with_tokenizer(folder: Path, kind: str) -> Path:
     """Give a model's own folder the shipped tokenizer of `image` or `video`; return the folder."""
     room = folder / "tokenizer"

@@ -119,6 +119,7 @@ def test_a_wrong_campaign_is_one_sentence_and_exit_code_2(ran):
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.long
 def test_a_configured_server_is_used_and_left_running(tmp_path):
     """With PREFECT_API_URL set the run reports there, and starts no server of its own."""
     from flows.server import server

@@ -115,7 +115,7 @@ def _every_step_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "NOTE", 5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_image_decoder(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cast goes, by more than half a decibel; encoder, latents and factors stay."""
     from diffusers import AutoencoderKL
@@ -133,7 +133,7 @@ def test_image_decoder(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(first.encode(x).latent_dist.mean, then.encode(x).latent_dist.mean)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_video_decoder(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for clips of all frames and single pictures."""
     from diffusers import AutoencoderKLWan
@@ -147,7 +147,6 @@ def test_video_decoder(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     _check(part, "video_vae", AutoencoderKLWan, old)
 
 
-@pytest.mark.slow
 def test_no_adversary_in_the_end_under_the_bar(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under the bar the last stretch is the decoder's own."""
 

@@ -60,11 +60,11 @@ def _give(part: Part, seconds: float) -> None:
 
 def test_image(part: Part) -> None:
     """Autoencoder, transformer, and the transformer again from its own weights."""
-    _give(part, 3)
+    _give(part, 1)
     image_vae.train_vae(part, count=24, crop=32, batch=2)
     assert (part.out / "image_vae.jpg").exists()
     for side, guided in ((256, (1.0, 1.0)), (512, (0.0, 0.0))):
-        _give(part, 3)
+        _give(part, 1)
         image_model.train_transformer(
             part, part.out, side=side, rates=(1.0, 0.5), guided=guided, count=12, batch=2
         )
@@ -74,11 +74,11 @@ def test_image(part: Part) -> None:
 
 def test_video(part: Part) -> None:
     """Pictures first, then clips; the transformer goes on from its own weights at another size."""
-    _give(part, 4)
+    _give(part, 1)
     phases = ((0.5, 1, 32, 2), (1.0, data.FRAMES, 32, 1))
     video_vae.train_vae(part, clips=6, pictures=6, phases=phases)
     for side, rates in ((256, (1.0, 0.7)), (384, (0.7, 0.01))):
-        _give(part, 3)
+        _give(part, 1)
         video_model.train_transformer(part, part.out, side=side, rates=rates, count=10, batch=2)
     assert (part.out / "video" / "transformer" / "config.json").exists()
     log = (part.out / "log.txt").read_text(encoding="utf-8")

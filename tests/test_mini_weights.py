@@ -79,6 +79,7 @@ def _red_area(frame: np.ndarray) -> float:
     return float((frame[..., 0] - frame[..., 1:].max(-1) > 0.2).mean())
 
 
+@pytest.mark.long
 def test_push_in_grows(moved: dict[str, np.ndarray]) -> None:
     """The product's area at the end is at least 1.3 times that of the start."""
     clip = moved["camera pushes in"]
@@ -86,6 +87,7 @@ def test_push_in_grows(moved: dict[str, np.ndarray]) -> None:
     assert _red_area(clip[-1]) > 1.3 * _red_area(clip[0])
 
 
+@pytest.mark.long
 def test_static_stays(moved: dict[str, np.ndarray], lipstick: np.ndarray) -> None:
     """A static clip keeps the product's area within a tenth, and its picture."""
     clip = moved["static camera"]
@@ -93,6 +95,7 @@ def test_static_stays(moved: dict[str, np.ndarray], lipstick: np.ndarray) -> Non
     assert np.abs(clip[-1] - clip[0]).mean() < 0.03
 
 
+@pytest.mark.long
 def test_first_frame_is_the_keyframe(moved: dict[str, np.ndarray], lipstick: np.ndarray) -> None:
     """At least 28 dB, in every motion: a clip starts with the picture that was approved."""
     for clip in moved.values():

@@ -152,7 +152,13 @@ def test_files_break_no_rule(tmp_path, shape, frames):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("shape", "frames"), list(product(SHAPES, LENGTHS)))
+@pytest.mark.parametrize(
+    ("shape", "frames"),
+    [
+        pytest.param(shape, frames, marks=pytest.mark.long if frames == max(LENGTHS) else ())
+        for shape, frames in product(SHAPES, LENGTHS)
+    ],
+)
 def test_no_file_of_the_matrix_breaks_a_rule(tmp_path, shape, frames):
     """All clip rows from each of 18 clips; what ffmpeg reads is held against the row."""
     assert make_all(Desk(tmp_path / "home"), tuple(CLIPS), shape, frames) == []

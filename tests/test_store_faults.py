@@ -78,7 +78,7 @@ def test_killed_at_a_commit_point(undisturbed, tmp_path, point):
     assert rows(tmp_path) == rows(undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_killed_at_random_times(tmp_path):
     """Twenty kills at any instant of work that then runs to its end leave no trace."""

@@ -79,7 +79,6 @@ def test_padding_before_the_words_keeps_the_encoder(plain):
     assert "forward" not in vars(ours.text_encoder)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_another_size_or_prompt_compiles_nothing(plain):
     """Each part is one graph, whole; a new size, or a longer prompt, finds it there."""
@@ -102,7 +101,7 @@ def test_another_size_or_prompt_compiles_nothing(plain):
     assert len(graphs) == 5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_all_forms_of_a_block_stay_compiled():
     """Three kinds, alone and in a batch, in two number formats: more than torch keeps by itself."""
