@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from configs.errors import BadInput, Rejected
+from gpu.device import one_thread
 from gpu.fit import fitted
 from gpu.watch import SILENT, Watch
 from gpu.weights import Weights, WeightsSpec
@@ -74,7 +75,10 @@ def _draw(
     wear(pipe, request.loras)
     with watch.over(pipe, request.steps) as watched:
         negative = request.negative if request.guidance > 0 else None
-        words = embeddings.given(pipe, request.spec, request.prompt, negative, request.max_tokens)
+        with one_thread(pipe.text_encoder):
+            words = embeddings.given(
+                pipe, request.spec, request.prompt, negative, request.max_tokens
+            )
         picture = pipe(
             width=request.width,
             height=request.height,

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+import torch
 from PIL import Image
 
+from gpu.device import one_thread
 from gpu.embeddings import Embeddings
 from gpu.fit import Fit
 from gpu.image import PictureRequest, draw
@@ -55,6 +57,24 @@ def test_a_picture_of_the_same_words_encodes_them_once(picture, weights):
     assert len(calls) == 1
     weights.embeddings = Embeddings()
     assert draw(other, weights).tobytes() == again.tobytes()
+
+
+def test_a_small_encoder_reads_in_one_thread_the_same_bits(picture, weights):
+    """The picture after it is drawn in all threads; a large network has them throughout."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with weights.lease(picture.spec) as pipe:
+            given = picture.spec, picture.prompt, None, picture.max_tokens
+            (shared,) = Embeddings().given(pipe, *given)["prompt_embeds"]
+            with one_thread(pipe.text_encoder):
+                assert torch.get_num_threads() == 1
+                (alone,) = Embeddings().given(pipe, *given)["prompt_embeds"]
+        assert torch.equal(shared, alone)
+        with one_thread(torch.nn.Linear(4000, 4000, device="meta")):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_clip_of_the_same_words_encodes_them_once(clip, weights):
