@@ -125,7 +125,8 @@ def carry_out(home: Home, prepared: Prepared, *, priority: int = 0) -> State[str
         cancels() as cancelled,
         Book.open(home, resolved, plan, watch) as book,
     ):
-        get_run_logger().info("%s", plan.headline())
+        for line in (plan.headline(), *plan.notes()):
+            get_run_logger().info("%s", line)
         watch.costs = {row.stage: row.seconds / max(row.new + row.stale, 1) for row in plan.rows}
 
         def stop() -> bool:

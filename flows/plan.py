@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,6 +29,9 @@ from flows.resolve import resolve
 from flows.shots import Shot
 from flows.wiring import Step, wire
 from tasks.stages import STAGES
+
+MOST_NOTES = 12
+"""Of one plan: a screen holds about forty lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class Plan:
             f"{work} to make, {f'{held} held back by approval, ' * bool(held)}{cached} cached; "
             f"about {seconds:.0f} s, {self.bytes / 1e6:.0f} MB"
         )
+
+    def notes(self) -> list[str]:
+        """Return what a person should know of the prompts, the most frequent first."""
+        counts = Counter(note for told in self.prompts.values() for note in told.notes)
+        return [f"{n} shot{'s' * (n != 1)}: {note}" for note, n in counts.most_common(MOST_NOTES)]
 
     def shots_json(self) -> dict[str, dict[str, Json]]:
         """Return what each shot is, by id: for the run file, the gallery and the catalog."""

@@ -98,9 +98,8 @@ def plan(planned: Plan) -> None:
         say(f"  {count} × {reason}")
     if len(reasons) > MOST_REASONS:
         say(f"  … and {len(reasons) - MOST_REASONS} more reasons; see --json")
-    notes = Counter(note for told in planned.prompts.values() for note in told.notes)
-    for note, count in notes.most_common(MOST_REASONS):
-        say(f"  {count} shot{'s' * (count != 1)}: {note}")
+    for note in planned.notes():
+        say(f"  {note}")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from configs.festivals import Day
 from configs.model import Model
 from configs.phrases import phrases
 from configs.prompt import Intent, Template
-from configs.settings import Move, Settings
+from configs.settings import Motion, Settings
 from configs.tokens import ESTIMATE, Counter, check_tokens
 from configs.vocabulary import Vocabulary
 from tasks import dialects
@@ -50,8 +50,9 @@ class Expanded:
     texts: Mapping[str, str]
     """`picture` and `motion`, or for a clip from words alone `footage`, which is both in one: the
     prompts, each in its model's dialect."""
-    motion: Move
-    """The camera move; `animate.motion: auto` became this one."""
+    motion: Motion
+    """The camera move; `animate.motion: auto` became this one, unless the brief's own words say all
+    that a clip from words alone is told."""
     intent: Intent
     template: str
     scene: str
@@ -146,7 +147,8 @@ def expand_shot(
         notes.append(f"{wish.port}: {who} {told}")
     for port, model in models.items():
         check_tokens(texts[port], model, (counters or {}).get(model.folder, ESTIMATE))
-    return Expanded(texts, intent.move, intent, template.id, picture, tuple(notes), wishes)
+    told = move if alone and own.picture else intent.move
+    return Expanded(texts, told, intent, template.id, picture, tuple(notes), wishes)
 
 
 def _verbatim(intent: Intent, prompt: Told, alone: bool) -> Intent:
