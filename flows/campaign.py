@@ -29,7 +29,7 @@ from catalogs.record import Record
 from configs.errors import Interrupted, KeyreelError, Passing
 from configs.home import Home
 from configs.notice import notices
-from flows import artifacts, offers
+from flows import artifacts, offers, resident
 from flows.approval import settled
 from flows.approval_form import began, take_answers, wait_for_verdicts
 from flows.book import Book
@@ -41,20 +41,20 @@ from flows.notify import TELLING
 from flows.plan import Prepared
 from flows.progress import Totals, current_watch
 from flows.refusal import in_a_state, in_words
-from flows.resident import make
 from flows.signals import stop_on_signals
 from flows.turns import turn
 from tasks.stage import Studio
 from tasks.stages import STAGES
 
 SLOTS = {"plan": 1, "gpu": 1, "cpu": 2}
-"""Works of each lane at once: a shot's exports are up to four one-threaded encoders, 0.6 GB."""
+"""Works of each lane at once, the GPU's for each resident process. A shot's exports are up to four
+one-threaded encoders, 0.6 GB."""
 
 LONGEST = 2 * 3600.0
 """Seconds that one shot's stage may take: far above what any model was measured to need."""
 
 # Prefect's own runner does not fit its own annotation, whose type parameter is invariant.
-RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()))
+RUNNER: Any = ThreadPoolTaskRunner[Any](max_workers=sum(SLOTS.values()) + resident.MOST - 1)
 
 
 @flow(
@@ -137,7 +137,7 @@ def carry_out(home: Home, prepared: Prepared, *, priority: int = 0) -> State[str
             outcome = execute(
                 book.works,
                 starter(studio, book.run.id, watch),
-                slots=SLOTS,
+                slots={**SLOTS, "gpu": resident.at_once(home)},
                 held=studio.has,
                 cancelled=stop,
                 idle=book.tick,
@@ -213,7 +213,7 @@ def make_work(work: Work, studio: Studio, watch: Totals, run_id: str) -> int:
 
 def _made(work: Work, studio: Studio, watch: Totals, run_id: str) -> Iterator[Node]:
     logger = get_run_logger()
-    for node, record in make(STAGES[work.kind], work.nodes, studio, run=run_id):
+    for node, record in resident.make(STAGES[work.kind], work.nodes, studio, run=run_id):
         watch.finish(node)
         logger.info("%s: %.1f s", node.address, record.seconds)
         for fallback in _fallbacks(record):

@@ -18,6 +18,7 @@ from configs.home import Home
 from configs.library import Library
 from flows.resolve import device_for
 from gpu.device import fit_for, pixels
+from gpu.service.address import living
 from gpu.service.ask import Ask
 from gpu.service.client import Client, News
 from tasks import make as here
@@ -27,6 +28,8 @@ from tasks.stage import Progress, Stage, Studio
 
 ENTRY = "tasks.resident:open_maker"
 """What the process is started with."""
+MOST = 8
+"""Processes that one run uses: the cards of the largest common machine."""
 
 
 def folder(home: Home) -> Path:
@@ -37,6 +40,11 @@ def folder(home: Home) -> Path:
 def clients_of(home: Home) -> Client:
     """Return what asks the resident processes of a home."""
     return Client(folder(home))
+
+
+def at_once(home: Home) -> int:
+    """Return how many nodes of the GPU's lane a run keeps under way: one for each process."""
+    return min(MOST, max(1, len(living(folder(home)))))
 
 
 def make(

@@ -87,7 +87,7 @@ def commission(node: Node, studio: Studio, run: str) -> dict[str, Json]:
         offload=studio.offload,
         run=run,
         previews=studio.previews,
-        seen=studio.seen,
+        seen=dict(studio.seen),  # others of the run are added to it meanwhile
     )
     return asked.model_dump(mode="json")
 

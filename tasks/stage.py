@@ -22,7 +22,8 @@ from configs.settings import Settings
 
 PortType = Literal["text", "image", "clip", "overlay", "titles", "sound", "file"]
 Lane = Literal["plan", "gpu", "cpu"]
-"""`plan`: its value is known at plan time (text); `gpu`: one at a time; `cpu`: side by side."""
+"""`plan`: its value is known at plan time (text); `gpu`: one at a time on each; `cpu`: side by
+side."""
 
 
 @dataclass(frozen=True, slots=True)

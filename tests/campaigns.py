@@ -60,13 +60,14 @@ def run_plainly(
     on_point: Callable[[str], None] = lambda _: None,
     watch: Totals | None = None,
     make: Callable[..., object] = make,
+    gpus: int = 1,
 ) -> Run:
     """Run a campaign as the flow does, on a plain thread pool in Prefect's place."""
     (resolved, plan), _ = prepare_whole(home, name)
     after_planning()
     with (
         Book.open(home, resolved, plan, watch or Totals()) as book,
-        ThreadPoolExecutor(3) as pool,
+        ThreadPoolExecutor(2 + gpus) as pool,
     ):
         book.store.at = on_point
         studio = book.studio(cancelled)
@@ -81,7 +82,7 @@ def run_plainly(
         outcome = execute(
             book.works,
             start,
-            slots={"plan": 1, "gpu": 1, "cpu": 1},
+            slots={"plan": 1, "gpu": gpus, "cpu": 1},
             held=studio.has,
             cancelled=cancelled,
             idle=book.tick,

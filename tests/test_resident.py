@@ -33,12 +33,12 @@ slow = pytest.mark.slow
 class Process:
     """A resident process of a home."""
 
-    def __init__(self, home: Home) -> None:
-        self.home, self.client = home, Client(resident.folder(home))
+    def __init__(self, home: Home, name: str = "gpu-0") -> None:
+        self.home, self.client, self.name = home, Client(resident.folder(home)), name
         self.start()
 
     def start(self) -> None:
-        where = [str(resident.folder(self.home)), "gpu-0", resident.ENTRY, str(self.home.root)]
+        where = [str(resident.folder(self.home)), self.name, resident.ENTRY, str(self.home.root)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gpu.service", *where], stdin=subprocess.PIPE, cwd=ROOT
         )
@@ -102,6 +102,28 @@ def test_warm_killed_and_shared(process, tmp_path):
         assert run_plainly(alone, name).state == "done"
         folder = home.deliveries / name
         assert bytes_of(folder) == bytes_of(alone.deliveries / name)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(250)
+def test_a_run_uses_every_process(tmp_path):
+    """With two of them a run has two pictures under way; each draws some, with the same bytes."""
+    days = {"matrix": {"product": "all", "day": ["mon", "tue", "wed"]}}
+    home, alone = (new_home(tmp_path / name, **days) for name in ("home", "alone"))
+    processes = [Process(home, name) for name in ("gpu-0", "gpu-1")]
+    try:
+        while resident.at_once(home) < 2:
+            time.sleep(0.02)
+        assert run(home, gpus=resident.at_once(home)).state == "done"
+        drawn = [status["done"] for status in processes[0].client.statuses()]
+    finally:
+        for process in processes:
+            process.close()
+    assert min(drawn) >= 2
+    assert sum(drawn) == 6
+    assert resident.at_once(alone) == 1
+    assert run_plainly(alone).state == "done"
+    assert bytes_of(home.deliveries) == bytes_of(alone.deliveries)
 
 
 def new_text(home: Home, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""Who goes first in the resident process's queue: what a person waits for, and then the week."""
+"""Who goes first in the resident process's queue, what a person waits for; and in which of two."""
 
 from __future__ import annotations
 
@@ -69,3 +69,25 @@ def test_work_that_a_person_wants_too_goes_with_them(tmp_path):
     assert (job.client, job.priority) == ("li", 10)
     engine.join(week, str)
     assert job.priority == 10
+
+
+def test_two_at_once_go_to_two_processes(tmp_path):
+    """Each sees where the other went; alone, work goes where its weights are loaded."""
+    state = tmp_path / "state"
+    both = [Resident(tmp_path, state, name) for name in ("gpu-0", "gpu-1")]
+    client = both[0].client
+
+    def pid(name: str, needs: str, seconds: float) -> object:
+        asked = ask(name, seconds=seconds, needs=needs).model_copy(update={"needs": needs})
+        return client.do(asked)["pid"]
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(pid, ("a", "b"), ("picture", "clip"), (0.6, 0.6))
+        assert {first, second} == {one.process.pid for one in both}
+        assert pid("c", "clip", 0) == second
+        assert pid("d", "picture", 0) == first
+    finally:
+        for one in both:
+            one.close()
+            one.process.stderr.close()

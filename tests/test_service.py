@@ -36,13 +36,13 @@ def ask(name: str, client: str = "a", **body: object) -> Ask:
 class Resident:
     """A process, and what its worker wrote down."""
 
-    def __init__(self, folder: Path, state: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, state: Path | None = None, name: str = "gpu-0") -> None:
+        self.folder, self.name = folder, name
         self.client = Client(state or folder / "state")
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "gpu.service", str(self.client.folder), "gpu-0"]
+        command = [sys.executable, "-m", "gpu.service", str(self.client.folder), self.name]
         self.process = subprocess.Popen(
             [*command, "tests.service_worker:open_words", str(self.folder)],
             stdin=subprocess.PIPE,
@@ -50,10 +50,13 @@ class Resident:
             cwd=ROOT,
         )
         deadline = time.monotonic() + 30
-        while not self.client.found() and time.monotonic() < deadline:
+        while not self.lives() and time.monotonic() < deadline:
             if self.process.poll() is not None:
                 return
             time.sleep(0.01)
+
+    def lives(self) -> bool:
+        return self.process.pid in [one.pid for one in living(self.client.folder)]
 
     def done(self) -> list[str]:
         path = self.folder / "done"

@@ -2,7 +2,7 @@
 
 POST   /work        an `Ask`; answers with a line of JSON for each piece of news, then the end
 DELETE /work/ID     ?client=…: this client wants it no more
-GET    /status      the queue, and what the worker says of itself
+GET    /status      the queue, what the worker says of itself, and whether it holds ?needs=…
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ def create(engine: Engine, token: str) -> Starlette:
         engine.cancel(request.path_params["key"], request.query_params.get("client", ""))
         return JSONResponse({})
 
-    async def status(_: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(engine.status))
+    async def status(request: Request) -> Response:
+        needs = request.query_params.get("needs", "")
+        return JSONResponse(await asyncio.to_thread(engine.status, needs))
 
     routes = [
         Route("/work", _guarded(work, token), methods=["POST"]),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ DEATHS = 3
 """Of the process, over one piece of work: then the work is to blame."""
 RESTART_SECONDS = 60.0
 """A supervisor starts a dead process again at once; importing torch takes 5 s on a cold disk."""
+CHOOSING = threading.Lock()
+"""Held from looking at the queues until one has the work: two threads see each other's choice."""
 SILENCE_SECONDS = 60.0
 """It says that it lives four times a second, but for a library that holds Python's lock."""
 
@@ -74,9 +77,12 @@ class Client:
 
         dead: set[int] = set()
         while len(dead) < DEATHS:
-            address = self._address(ask, cancelled)
             try:
-                return _ask(address, ask, on_news, cancelled)
+                with ExitStack() as stack:
+                    with CHOOSING:
+                        address = self._address(ask, cancelled)
+                        told = stack.enter_context(_asked(address, ask))
+                    return _heard(*told, ask, on_news, cancelled)
             except httpx.TimeoutException:
                 silent = f"the resident process was silent for {SILENCE_SECONDS:.0f} s"
                 raise Passing(f"{silent}; end process {address.pid} if it stays so") from None
@@ -93,7 +99,8 @@ class Client:
         """
         for address in living(self.folder):
             ask = Ask(id=secrets.token_hex(32), client="orders", priority=100, body=dict(body))
-            yield address, _ask(address, ask, lambda _: None, lambda: False)
+            with _asked(address, ask) as told:
+                yield address, _heard(*told, ask, lambda _: None, lambda: False)
 
     def _address(self, ask: Ask, cancelled: Callable[[], bool]) -> Address:
         """Return the process to ask, waiting for one that is being started again."""
@@ -108,37 +115,45 @@ class Client:
         raise Gone(f"no resident process of {self.folder} came back in {RESTART_SECONDS:.0f} s")
 
 
-def _load(address: Address, ask: Ask) -> tuple[bool, int]:
-    """Return how little a process is suited: another has it in work, and how many wait."""
-    queue = _status(address).get("queue", [])
+def _load(address: Address, ask: Ask) -> tuple[bool, int, bool]:
+    """Return how little a process is suited: it has not this work, how many wait, what it lacks."""
+    status = _status(address, ask.needs)
+    queue = status.get("queue", [])
     assert isinstance(queue, list)
     ids = [one["id"] for one in queue if isinstance(one, dict)]
-    return ask.id not in ids, len(ids)
+    return ask.id not in ids, len(ids), not status.get("holds")
 
 
-def _ask(
-    address: Address,
-    ask: Ask,
-    on_news: Callable[[News], None],
-    cancelled: Callable[[], bool],
-) -> News:
+@contextmanager
+def _asked(address: Address, ask: Ask) -> Iterator[tuple[httpx.Client, httpx.Response]]:
+    """Give the connection and the answer that has begun: the work is in the queue."""
     with (
         _connected(address) as client,
         client.stream("POST", "/work", content=ask.model_dump_json()) as answer,
     ):
-        if answer.status_code != 200:
-            answer.read()
-        for line in answer.iter_lines():
-            news = json.loads(line)
-            if "made" in news:
-                return dict(news["made"])
-            if "failed" in news:
-                raise _error(news)
-            if news:
-                on_news(news)
-            if cancelled():
-                client.delete(f"/work/{ask.id}", params={"client": ask.client})
-                raise Interrupted("cancelled")
+        yield client, answer
+
+
+def _heard(
+    client: httpx.Client,
+    answer: httpx.Response,
+    ask: Ask,
+    on_news: Callable[[News], None],
+    cancelled: Callable[[], bool],
+) -> News:
+    if answer.status_code != 200:
+        answer.read()
+    for line in answer.iter_lines():
+        news = json.loads(line)
+        if "made" in news:
+            return dict(news["made"])
+        if "failed" in news:
+            raise _error(news)
+        if news:
+            on_news(news)
+        if cancelled():
+            client.delete(f"/work/{ask.id}", params={"client": ask.client})
+            raise Interrupted("cancelled")
     raise _cut()
 
 
@@ -162,12 +177,12 @@ def _connected(address: Address) -> Iterator[httpx.Client]:
         yield client
 
 
-def _status(address: Address) -> News:
+def _status(address: Address, needs: str = "") -> News:
     import httpx
 
     try:
         with _connected(address) as client:
-            return dict(client.get("/status").json())
+            return dict(client.get("/status", params={"needs": needs}).json())
     except httpx.HTTPError:
         return {}
 

@@ -135,8 +135,8 @@ class Engine:
                     del job.listeners[listener]
             job.dropped = not job.listeners
 
-    def status(self) -> News:
-        """Return the queue, in order of arrival, and what the worker says of itself."""
+    def status(self, needs: str) -> News:
+        """Return the queue, in order of arrival, what the worker says, and if `needs` is loaded."""
         now = time.monotonic()
         with self._news:
             queue: list[Json] = [
@@ -151,7 +151,8 @@ class Engine:
                 }
                 for job in self.jobs.values()
             ]
-        return {"done": self.done, "queue": queue, "worker": self.worker.status()}
+        holds, worker = self._holds(needs), self.worker.status()
+        return {"done": self.done, "queue": queue, "worker": worker, "holds": holds}
 
     def _run(self) -> None:
         """Work; a process that could not would keep its clients waiting, and so it ends."""
