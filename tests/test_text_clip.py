@@ -18,7 +18,7 @@ from configs.errors import BadInput, BadPlan, Interrupted
 from flows.batch import Batch
 from flows.batch import brief as batch_brief
 from flows.clips import brief
-from flows.forms import TextToVideo
+from flows.forms import ImageToVideo, TextToVideo
 from flows.plan import prepare
 from flows.rerun import rerun
 from gpu.video import ClipRequest, animate
@@ -102,6 +102,16 @@ def test_a_form_asks_the_text_model_for_the_clip(home):
     assert asked.items() <= clip.params.items()
     assert nodes["watermark"].inputs["image"] == NodeOutput(clip.key, "still")
     assert set(nodes["sign"].inputs) == {"delivery", "cover", "clip"}
+
+
+def test_forms_of_words_offer_the_text_model(home, monkeypatch):
+    """Beside those that start from a picture, which is all that a picture's own form offers."""
+    monkeypatch.setenv("KEYREEL_HOME", str(home.root))
+    offered = [
+        form.model_json_schema()["properties"]["model"]["enum"]
+        for form in (TextToVideo, Batch, ImageToVideo)
+    ]
+    assert offered == [["auto", "mini-clip", "words"]] * 2 + [["auto", "mini-clip"]]
 
 
 @pytest.mark.parametrize(
