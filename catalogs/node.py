@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
 from configs.base import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a node stands in a campaign; not part of its key."""
 
     stage: str
@@ -30,8 +30,7 @@ class Address:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class NodeOutput:
+class NodeOutput(NamedTuple):
     """An input made by another node."""
 
     key: str
@@ -42,8 +41,7 @@ class NodeOutput:
         return ["node", self.key, self.port]
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
+class InputFile(NamedTuple):
     """An input the user supplied: its bytes count, its path does not."""
 
     sha256: str

@@ -39,6 +39,11 @@ class Caption(Wording):
     """Where a language model writes nothing usable: `none` stops the plan; `template` publishes the
     template's words."""
 
+    @property
+    def asked(self) -> bool:
+        """Whether any words are asked for."""
+        return bool(self.title or self.text or self.hashtags or self.platforms)
+
     def on(self, delivery: str, language: Language) -> tuple[Wording, tuple[Language, ...]]:
         """Return what is said on one delivery, and its languages.
 

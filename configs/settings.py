@@ -114,6 +114,11 @@ class Sound(Declaration):
     loudness: Annotated[float, Field(ge=-30, le=-9)] = -14
     """LUFS; platforms play at -14 and turn down what is louder."""
 
+    @property
+    def asked(self) -> bool:
+        """Whether anything is to be heard."""
+        return bool(self.music or self.voice)
+
 
 class Export(Declaration):
     """The file that a platform takes."""

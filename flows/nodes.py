@@ -26,14 +26,18 @@ from flows.wiring import PRODUCT, Source, Step
 from tasks.stage import Cell, Decision, Photo
 from tasks.views import view
 
+_Given = tuple[Input, Photo] | str
+"""What comes out of a port: a file with its size, or a text."""
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What one stage gives to those after it."""
 
-    key: str
-    gives: Mapping[str, Photo]
-    texts: Mapping[str, str]
+@dataclass(slots=True)
+class _Found:
+    """What a stage's wires bring it, by port."""
+
+    texts: dict[str, str]
+    pictures: dict[str, Photo]
+    inputs: dict[str, Input]
+    """Those whose files it reads."""
 
 
 def unroll(
@@ -104,31 +108,24 @@ class _Loom:
             self.drawing[key] = own or default
         return self.drawing[key]
 
-    def decide(self, step: Step, cell: Cell) -> Decision | None:
-        """Return what the stage decides; of alike cells of the cpu lane only the first is asked."""
-        if step.stage.lane != "cpu" or step.stage.worded:
-            return step.stage.decide(cell)
-        key = step.id, cell.delivery_id, id(cell.settings), *cell.pictures.items()
-        if key not in self.decided:
-            self.decided[key] = step.stage.decide(cell)
-        return self.decided[key]
-
 
 class _Walk:
     """One shot's way from its deliveries back to its prompts."""
 
     def __init__(self, loom: _Loom, shot: Shot) -> None:
         self.loom, self.shot = loom, shot
-        self.memo: dict[tuple[str, str, str], _Made | None] = {}
+        self.memo: dict[tuple[str, str, str], Mapping[str, _Given]] = {}
         self.settings = loom.settings(shot)
         self.alone = loom.resolved.words_alone(shot)
         self.photo = self.own_photo()
-        self.notes: dict[str, Json] = {
+        told: dict[str, Json] = {
             "campaign": loom.campaign.name,
             "product": shot.product.id,
             "day": shot.day.iso,
             "template": loom.prompts[shot.id].template,
         }
+        self.notes = {"": told} | {name: told | {"delivery": name} for name in loom.deliveries}
+        """What nodes are noted with, by delivery."""
 
     def own_photo(self) -> tuple[Input, Photo] | None:
         found = self.loom.facts.photos.get(self.shot.product.id)
@@ -143,16 +140,16 @@ class _Walk:
             for sink in self.loom.sinks:
                 self.made(sink, delivery.aspect, name)
 
-    def made(self, step: Step, aspect: str, delivery: str) -> _Made | None:
-        """Return what `step` gives here; None where it has nothing to do, or its `when` says so."""
+    def made(self, step: Step, aspect: str, delivery: str) -> Mapping[str, _Given]:
+        """Return what `step` gives here, by port; nothing where its `when` or settings say so."""
         if step.per != "delivery":
             delivery = ""
         if step.per == "shot":
             aspect = ""
         spot = step.id, aspect, delivery
         if spot not in self.memo:
-            applies = self.applies(step, aspect, delivery)
-            self.memo[spot] = self.make(step, aspect, delivery) if applies else None
+            applies = step.when is None or self.applies(step, step.when, aspect, delivery)
+            self.memo[spot] = self.make(step, aspect, delivery) if applies else {}
         return self.memo[spot]
 
     def texts(self, step: Step) -> dict[str, str]:
@@ -173,10 +170,8 @@ class _Walk:
             language=language,
         )
 
-    def applies(self, step: Step, aspect: str, delivery: str) -> bool:
+    def applies(self, step: Step, when: str, aspect: str, delivery: str) -> bool:
         """Say whether a stage's `when` holds here; it sees what templates see."""
-        if step.when is None:
-            return True
         names = self.names(self.loom.campaign.prompt.language) | {"words_alone": bool(self.alone)}
         if aspect:
             names["aspect"] = aspect
@@ -186,39 +181,74 @@ class _Walk:
                 id=delivery, kind=row.kind, width=row.width, height=row.height
             )
         try:
-            return holds(step.when, names)
+            return holds(when, names)
         except BadPlan as error:
             raise BadPlan(f"{step.place}: {step.id}.when: {error}") from None
 
-    def make(self, step: Step, aspect: str, delivery: str) -> _Made | None:
-        cell = self.cell(step, aspect, delivery)
+    def make(self, step: Step, aspect: str, delivery: str) -> Mapping[str, _Given]:
+        own = step.id != step.stage.id
+        settings = self.loom.settings(self.shot, step.id) if own else self.settings
+        if not step.stage.asked(settings):
+            return {}
+        found = self.find(step, aspect, delivery)
         try:
-            decision = self.loom.decide(step, cell)
+            decision = self.decide(step, settings, aspect, delivery, found)
         except BadPlan as error:
             raise BadPlan(f"{self.set_at(step, str(error))}: {error}") from None
         if decision is None:
-            return None
-        notes = {**self.notes, **decision.notes}
-        if delivery:
-            notes["delivery"] = delivery
-        model = ""
+            return {}
+        model, notes = "", self.notes[delivery]
+        if decision.notes:
+            notes = {**notes, **decision.notes}
         if decision.uses_model:
-            name = self.loom.model(step, cell.settings, self.alone)
-            model, notes["model"] = self.loom.facts.fingerprints[name], name
+            name = self.loom.model(step, settings, self.alone)
+            model, notes = self.loom.facts.fingerprints[name], {**notes, "model": name}
         node = Node(
             address=Address(step.id, self.shot.id, "" if delivery else aspect, delivery),
             kind=step.stage.id,
             version=step.stage.version,
             params=decision.params,
-            inputs={**step.stage.read(cell.inputs), **decision.files},
+            inputs={**found.inputs, **decision.files},
             model=model,
             pixels=self.loom.facts.pixels if decision.uses_model else {},
             notes=notes,
         )
         node = redrawn(node, self.loom.facts.verdicts)
         self.keep(node)
-        texts = self.loom.prompts[self.shot.id].texts if step.stage.lane == "plan" else {}
-        return _Made(node.key, decision.gives, texts)
+        if step.stage.lane == "plan":
+            return self.loom.prompts[self.shot.id].texts
+        return {port: (NodeOutput(node.key, port), its) for port, its in decision.gives.items()}
+
+    def find(self, step: Step, aspect: str, delivery: str) -> _Found:
+        """Return what is wired to the stage, by port."""
+        found = _Found(self.texts(step), {}, {})
+        for port, sources in step.wires.items():
+            source = self.first(sources, aspect, delivery)
+            if isinstance(source, str):
+                found.texts[port] = source
+            elif source:
+                found.pictures[port] = source[1]
+                if port not in step.stage.measured:
+                    found.inputs[port] = source[0]
+            elif not step.stage.spares(port, words_alone=bool(self.alone)):
+                tried = " nor ".join(map(str, sources))
+                raise BadPlan(
+                    f"{step.place}: {step.id}.{port}: {self.shot.id} has no {tried}; "
+                    "give the port a source that applies to every shot"
+                )
+        return found
+
+    def decide(
+        self, step: Step, settings: Settings, aspect: str, delivery: str, found: _Found
+    ) -> Decision | None:
+        """Return what the stage decides; of alike cells of the cpu lane only the first is asked."""
+        if step.stage.lane != "cpu" or step.stage.worded:
+            return step.stage.decide(self.cell(step, settings, aspect, delivery, found))
+        alike = step.id, delivery, id(settings), *found.pictures.items()
+        decided = self.loom.decided
+        if alike not in decided:
+            decided[alike] = step.stage.decide(self.cell(step, settings, aspect, delivery, found))
+        return decided[alike]
 
     def set_at(self, step: Step, message: str) -> str:
         """Return FILE:LINE of what a stage complains of, else of the stage itself."""
@@ -233,29 +263,13 @@ class _Walk:
             self.loom.seen.add(node.key)
             self.loom.groups[node.address.stage].setdefault(node.model, []).append(node)
 
-    def cell(self, step: Step, aspect: str, delivery: str) -> Cell:
+    def cell(
+        self, step: Step, settings: Settings, aspect: str, delivery: str, found: _Found
+    ) -> Cell:
         """Return all that the stage may look at."""
-        texts = self.texts(step)
-        pictures: dict[str, Photo] = {}
-        inputs: dict[str, Input] = {}
-        for port, sources in step.wires.items():
-            found = self.first(sources, aspect, delivery)
-            if isinstance(found, str):
-                texts[port] = found
-            elif found:
-                inputs[port], pictures[port] = found
-            elif not step.stage.spares(port, words_alone=bool(self.alone)):
-                tried = " nor ".join(map(str, sources))
-                raise BadPlan(
-                    f"{step.place}: {step.id}.{port}: {self.shot.id} has no {tried}; "
-                    "give the port a source that applies to every shot"
-                )
-        settings = self.settings
-        if step.id != step.stage.id:
-            settings = self.loom.settings(self.shot, step.id)
         name = self.loom.model(step, settings, self.alone)
         model = self.loom.models[name] if name else None
-        if model and self.photo and self.photo[0] in inputs.values():
+        if model and self.photo and self.photo[0] in found.inputs.values():
             aspect = shape_of(self.photo[1], model)
         return Cell(
             campaign=self.loom.campaign,
@@ -263,9 +277,9 @@ class _Walk:
             shot=self.shot.id,
             seed=self.shot.seed,
             settings=settings,
-            texts=texts,
-            pictures=pictures,
-            inputs=inputs,
+            texts=found.texts,
+            pictures=found.pictures,
+            inputs=found.inputs,
             aspect=aspect,
             delivery=self.loom.deliveries.get(delivery),
             delivery_id=delivery,
@@ -278,20 +292,15 @@ class _Walk:
             names=self.names,
         )
 
-    def first(
-        self, sources: tuple[Source, ...], aspect: str, delivery: str
-    ) -> tuple[Input, Photo] | str | None:
-        """Return the first source that exists here: a file with its size, or a text."""
+    def first(self, sources: tuple[Source, ...], aspect: str, delivery: str) -> _Given | None:
+        """Return the first source that exists here."""
         for source in sources:
             if source.stage == PRODUCT:
-                if self.photo:
-                    return self.photo
-                continue
-            made = self.made(self.loom.steps[source.stage], aspect, delivery)
-            if made and source.port in made.texts:
-                return made.texts[source.port]
-            if made and source.port in made.gives:
-                return NodeOutput(made.key, source.port), made.gives[source.port]
+                found: _Given | None = self.photo
+            else:
+                found = self.made(self.loom.steps[source.stage], aspect, delivery).get(source.port)
+            if found is not None:
+                return found
         return None
 
 

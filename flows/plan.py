@@ -158,6 +158,19 @@ def prepare(
     return Prepared(resolved, plan(resolved))
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the garbage collector: no node is in a cycle, and walking them takes a fifth more."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_uncollected()
 def plan(resolved: Resolved) -> Plan:
     """Return the plan of a resolved campaign.
 
@@ -168,10 +181,9 @@ def plan(resolved: Resolved) -> Plan:
     _check_titles(resolved, steps)
     _check_labels(resolved, steps)
     _check_approval(resolved)
-    with _uncollected():
-        prompts = write_prompts(resolved)
-        nodes, places = unroll(resolved, steps, prompts)
-        states, reasons = _states(nodes, resolved.facts)
+    prompts = write_prompts(resolved)
+    nodes, places = unroll(resolved, steps, prompts)
+    states, reasons = _states(nodes, resolved.facts)
     approve = resolved.campaign.approve == "keyframes"
     return Plan(
         campaign=resolved.campaign,
@@ -246,15 +258,3 @@ def _states(nodes: Mapping[str, Node], facts: Facts) -> tuple[dict[str, State], 
         if recipe:
             reasons[key] = reason(node, recipe, nodes)
     return states, reasons
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Hold the garbage collector: no node is in a cycle, and walking them takes a fifth more."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

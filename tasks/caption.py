@@ -72,4 +72,5 @@ STAGE = Stage(
     decide=decide,
     run=write_params("caption"),
     worded=True,
+    asked=lambda settings: settings.caption.asked,
 )

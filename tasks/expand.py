@@ -8,12 +8,13 @@ All of it is decided at plan time; running the stage only writes it down.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Literal
+
+import orjson
 
 from catalogs.node import canonical
 from configs.base import Json
@@ -237,7 +238,7 @@ def _fault(wish: Wish, text: str) -> str:
 
 def decide(cell: Cell) -> Decision:
     """Return prompts and intent as this node's params; its `cell.texts` is `Expanded.said()`."""
-    return Decision({**cell.texts, "intent": json.loads(cell.texts["intent"])})
+    return Decision({**cell.texts, "intent": orjson.loads(cell.texts["intent"])})
 
 
 STAGE = Stage(

@@ -67,13 +67,13 @@ def length_of(path: Path) -> float:
 
 
 def decide(cell: Cell) -> Decision | None:
-    """Return what decides the track; None where the shot has neither music nor voice.
+    """Return what decides the track; None for a still.
 
     Raises:
         BadPlan: where a file is too short, or the voice does not fit into the clip.
     """
     settings, delivery = cell.settings.sound, cell.delivery
-    if not (settings.music or settings.voice) or delivery is None or delivery.kind != "clip":
+    if delivery is None or delivery.kind != "clip":
         return None
     seconds = pace(cell, cell.pictures["clip"]).seconds
     _fits(cell, settings, seconds)
@@ -193,4 +193,5 @@ STAGE = Stage(
     lane="cpu",
     decide=decide,
     run=run,
+    asked=lambda settings: settings.sound.asked,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from catalogs.node import Input, InputFile, Node, NodeOutput
 from catalogs.store import Store
@@ -26,8 +26,7 @@ Lane = Literal["plan", "gpu", "cpu"]
 side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
+class Photo(NamedTuple):
     """An input picture or clip as `decide` sees it: size in pixels, and the point to keep."""
 
     width: int
@@ -70,6 +69,7 @@ class Cell:
     pictures: Mapping[str, Photo]
     """Size and focus of the picture, clip and layer inputs, by port."""
     inputs: Mapping[str, Input]
+    """What is wired in and read, by port."""
     aspect: str = ""
     delivery: Delivery | None = None
     delivery_id: str = ""
@@ -160,8 +160,6 @@ class Studio:
     budget_gb: float = 4.0
     offload: str = "auto"
     """The profile's: it changes no pixel, so no key says it."""
-    priority: int = 0
-    """In a resident process's queue (`gpu.service.ask.Ask.priority`)."""
     on_progress: Callable[[Progress], None] = lambda _: None
     previews: bool = False
     """Somebody looks on: progress brings small pictures of what is in the making."""
@@ -228,11 +226,9 @@ class Stage:
     worded: bool = False
     """What it decides depends on the shot's own words (product, day), not on pictures and settings
     alone: it is asked for every shot."""
+    asked: Callable[[Settings], bool] = lambda _: True
+    """Whether a shot's settings want it at all; where they do not, nothing is wired or decided."""
 
     def spares(self, port: str, *, words_alone: bool) -> bool:
         """Return whether it can do without an input, in a shot whose clip is from words alone."""
         return port in self.optional or (words_alone and port in self.pictured)
-
-    def read(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
-        """Return the inputs whose files it reads."""
-        return {port: source for port, source in inputs.items() if port not in self.measured}

@@ -70,7 +70,7 @@ def decide(cell: Cell) -> Decision | None:
     settings, delivery = cell.settings.title, cell.delivery
     assert delivery is not None, "the wiring lets this stage run per delivery only"
     beneath = cell.pictures.get("clip" if delivery.kind == "clip" else "image")
-    if not settings.asked or beneath is None:  # export says what is wired to the wrong kind
+    if beneath is None:  # export says what is wired to the wrong kind
         return None
     clip = beneath if delivery.kind == "clip" else None
     seconds = pace(cell, clip).seconds if clip else None
@@ -216,4 +216,5 @@ STAGE = Stage(
     optional=frozenset({"image", "clip", "overlay", "label"}),
     measured=frozenset({"overlay", "label"}),
     worded=True,
+    asked=lambda settings: settings.title.asked,
 )
