@@ -173,8 +173,8 @@ def _table(run: Run, files: Mapping[str, Path], store: Store) -> None:
             "delivery": entry.place.delivery,
             "state": entry.state,
             "page": page(entry.key),
-            "file": str(files.get(entry.key, "")),
             "reason": entry.error,
+            "file": str(files.get(entry.key, "")),
         }
         for entry in run.entries
         if entry.key in files or (entry.place.delivery and entry.error)

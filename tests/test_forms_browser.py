@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import urllib.request
@@ -21,6 +22,7 @@ pytestmark = [
 
 SCREENSHOTS = Path(__file__).parent.parent / "build" / "screenshots"
 """Kept by CI, and looked at; not in git."""
+GALLERY = "http://gallery.example"
 AFTER = """(label, kinds) => {
   const named = [...document.querySelectorAll('label')].find(
     one => one.innerText.replace(' (Optional)', '').trim() === label);
@@ -91,6 +93,7 @@ def office(tmp_path_factory):
     with team(folder / "prefect", home) as running:
         deployed = running.prefect("deploy", "--all")
         assert deployed.returncode == 0, deployed.stdout[-2000:]
+        running.environment["KEYREEL_GALLERY"] = GALLERY
         yield home, running
 
 
@@ -182,3 +185,9 @@ def test_a_picture_becomes_a_clip_by_either_form(office, browser):
     (clip,) = home.deliveries.glob("image-to-video-*/*/clip/1x1-384p.mp4")
     assert clip.stat().st_size > 10_000
     assert len(Store(home.store).held()) == 6
+    table = kinds["campaign-deliveries"]
+    (row,) = json.loads(table["data"])
+    assert hashlib.sha256(clip.read_bytes()).hexdigest() in row["page"]
+    browser.open(f"{running.url}/artifacts/artifact/{table['id']}")
+    browser.until(f"document.querySelector('a[href^=\"{GALLERY}/assets/\"]') !== null", 30)
+    browser.picture(SCREENSHOTS / "table.png", whole=False)

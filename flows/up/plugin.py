@@ -6,6 +6,7 @@ command starts. Prefect calls this hook where pyproject.toml lies in the working
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def setup_environment(*, ctx: HookContext) -> None:
         ctx: by this name, as Prefect gives it; not needed.
     """
     del ctx
+    # Not in what this process starts: within an event loop Prefect logs its failure to ask again.
+    os.environ["PREFECT_PLUGINS_ENABLED"] = "false"
     program, *words = sys.argv
     if Path(program).name == "prefect" and "deploy" in words and not {"--help", "-h"} & {*words}:
         from prefect.client.orchestration import get_client
