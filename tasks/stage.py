@@ -160,6 +160,8 @@ class Studio:
     budget_gb: float = 4.0
     offload: str = "auto"
     """The profile's: it changes no pixel, so no key says it."""
+    priority: int = 0
+    """In a resident process's queue (`gpu.service.ask.Ask.priority`)."""
     on_progress: Callable[[Progress], None] = lambda _: None
     previews: bool = False
     """Somebody looks on: progress brings small pictures of what is in the making."""
