@@ -125,6 +125,7 @@ def test_a_master_clip_is_visually_lossless(tmp_path):
     assert 10 * np.log10(255**2 / np.mean(error**2)) > 42
 
 
+@pytest.mark.slow
 def test_an_export_whose_process_is_killed_is_made_one_by_one(tmp_path):
     """The joint process dies as for memory; the files are made all the same."""
     desk = Desk(tmp_path / "home")

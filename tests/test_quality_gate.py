@@ -75,6 +75,7 @@ def zoomed(image, share, frames=9):
         yield np.asarray(image.resize(image.size, Image.Resampling.BICUBIC, box))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "seed"),
     [

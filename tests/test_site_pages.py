@@ -43,6 +43,7 @@ def test_the_runs_page_tells_what_became_of_each(week):
         assert all(client.get(poster).status_code == 200 for poster in posters)
 
 
+@pytest.mark.slow
 def test_a_runs_page_shows_each_delivery_in_its_phone(week):
     """Clips by their hash, the failure in words, nothing beside the site."""
     with visit(week.home) as client:
