@@ -62,6 +62,7 @@ def team(folder: Path, home: Home) -> Iterator[Team]:
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",  # else the pages ask port 4200
         "KEYREEL_HOME": str(home.root),
         "OMP_NUM_THREADS": "1",
+        "PREFECT_PLUGINS_ENABLED": "true",  # as in a person's shell; not in what tests start
     }
     command = [str(PREFECT), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with running(command, environment, folder / "server.log"):
