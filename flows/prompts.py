@@ -64,7 +64,8 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
             counters=resolved.counters,
             where=lambda *path: source.where(path),
         )
-        _lint_text(resolved, shot, expanded.intent.text)
+        if expanded.intent.text:
+            _lint_text(resolved, shot, expanded.intent.text)
         if resolved.pipeline.from_words and not alone and not shot.product.image:
             note = f"a picture is drawn first: {clip} makes clips of pictures"
             expanded = replace(expanded, notes=(note, *expanded.notes))
