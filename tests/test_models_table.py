@@ -25,7 +25,7 @@ def test_every_profile_and_model_has_its_line(tmp_path):
              for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]  # fmt: skip
     rows = {line[0].strip("`"): line[1:] for line in lines}
     assert rows.keys() >= library.profiles.keys() | library.models.keys()
-    assert rows["80gb"][1:] == ["z-image-turbo", "wan2.2-i2v-a14b", "turbowan2.1-t2v-14b"]
+    assert rows["80gb"][1:] == ["z-image-turbo", "wan2.2-i2v-a14b", "wan2.2-ti2v-5b-text"]
     assert rows["model"][1:4] == ["portrait", "square", "landscape"]
     for name, model in library.models.items():
         sizes = [f"{w}x{h}" for w, h in map(model.sizes.get, rows["model"][1:4])]
