@@ -3,7 +3,7 @@
     python -m benchmarks.planning
 
 The big campaign draws with the rows of the production models (own shapes for portrait, square and
-landscape, so 15 nodes a shot) on stand-in weights with a real tokenizer: planning hashes weights
+landscape, so 19 nodes a shot) on stand-in weights with a real tokenizer: planning hashes weights
 and counts tokens, and loads nothing.
 """
 
