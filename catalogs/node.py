@@ -30,7 +30,8 @@ class Address(NamedTuple):
         )
 
 
-class NodeOutput(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NodeOutput:
     """An input made by another node."""
 
     key: str
@@ -41,7 +42,8 @@ class NodeOutput(NamedTuple):
         return ["node", self.key, self.port]
 
 
-class InputFile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class InputFile:
     """An input the user supplied: its bytes count, its path does not."""
 
     sha256: str

@@ -124,7 +124,7 @@ def test_each_node_is_given_as_soon_as_it_is_done(node, studio, picture_model, t
     studio = studio({"mini": picture_model}, on_progress=told.append)
     made = STAGE.run([node(), node(seed=5)], studio, tmp_path)
     first = next(made)
-    assert [(step.done, step.total) for step in told] == [(1, 2), (2, 2)]
+    assert [(step.done, step.total) for step in told] == [(0, 2), (1, 2), (2, 2)]
     assert all(step.node is first.node for step in told)
     assert next(made).drafts["image"].path != first.drafts["image"].path
 
