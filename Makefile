@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope
 # Without bytecode, each of the hundreds of processes that tests start compiles our sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long check install fix results
+.PHONY: demo test test-long check lint fast install fix results
 
 install: $(VENV)/.installed
 
@@ -25,10 +25,15 @@ demo: install
 	@$(BIN)/keyreel --home $(DEMO) run demo
 
 check: install
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint fast
+
+lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
 	@$(BIN)/typos
+	@$(BIN)/mypy
+
+fast: install
 	@$(PYTEST) -m "not slow and not long and not prefect and not browser and not gpu"
 
 test: install

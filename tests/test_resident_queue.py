@@ -20,6 +20,8 @@ from tests.service_worker import Words
 from tests.test_resident import node
 from tests.test_service import Resident, ask
 
+pytestmark = pytest.mark.slow  # processes are started
+
 
 @pytest.mark.parametrize(
     ("kind", "form"),

@@ -25,6 +25,8 @@ from gpu.service.address import Address, living, published
 from gpu.service.ask import Ask
 from gpu.service.client import Client, Gone
 
+pytestmark = pytest.mark.slow  # processes are started and killed
+
 ROOT = Path(__file__).parent.parent
 
 

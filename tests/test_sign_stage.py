@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 from PIL import Image, ImageChops
@@ -181,7 +182,7 @@ class TestProvenance:
         """A PNG called .jpg, as some phones and people do it."""
         image = house.photo("mug.png")
         (house.root / "mug.jpg").write_bytes((house.root / "mug.png").read_bytes())
-        one = house.signed("still", own=True, image=image._replace(path="mug.jpg"))
+        one = house.signed("still", own=True, image=replace(image, path="mug.jpg"))
         assert read_credentials(one.path()).titles[1] == "photo.png"
 
     def test_a_stranger_sees_that_it_is_whole_but_not_by_whom(self, made):

@@ -14,6 +14,8 @@ from flows.site.ledger import Ledger
 from tests.campaigns import keyreel
 from tests.site_data import CSRF, home_with_a_week, log_in, send, token, visit
 
+pytestmark = pytest.mark.slow  # a site is served
+
 
 @pytest.fixture(scope="module")
 def week(tmp_path_factory):

@@ -12,6 +12,8 @@ from catalogs.store import Store
 from tasks.stage import Draft
 from tests.site_data import home_with_a_week, visit
 
+pytestmark = pytest.mark.slow  # a site is served
+
 CLIP = "SELECT sha256, bytes, uri FROM v_assets WHERE kind = 'clip' ORDER BY bytes DESC LIMIT 1"
 
 

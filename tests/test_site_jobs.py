@@ -24,6 +24,8 @@ from flows.site.process import Processes
 from tests.campaigns import home_with, keyreel
 from tests.site_data import home_with_a_week, served, token, visit
 
+pytestmark = pytest.mark.slow  # a site is served
+
 
 class Idle:
     """A runner that does what it is told to have done."""

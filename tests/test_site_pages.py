@@ -15,6 +15,8 @@ from tasks.stage import Draft
 from tests.gallery_data import DAYS, TEXTS
 from tests.site_data import home_with_a_week, visit
 
+pytestmark = pytest.mark.slow  # a site is served
+
 HOSTILE = "<script>alert(1)</script>"
 
 

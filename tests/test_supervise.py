@@ -13,6 +13,8 @@ import pytest
 
 from tests.up_home import wait_until
 
+pytestmark = pytest.mark.slow  # processes are started and killed
+
 SUPERVISE = """
 import signal, sys, threading, time
 from pathlib import Path
