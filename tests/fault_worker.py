@@ -24,8 +24,12 @@ from functools import cache
 from pathlib import Path
 from queue import Queue
 
+from coverage import Coverage
+
 CHANGES = {"os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.chmod"}
 """Audit events of what alters a disk; "open" does where it may write."""
+LONGEST = 100.0
+"""Seconds; a run that takes longer hangs."""
 BOOKS = ("deliveries", "runs", "catalog")
 
 
@@ -124,6 +128,8 @@ def fork(asked: Asked) -> Ended:
         if asked.after and not sent and time.monotonic() - started >= asked.after:
             os.kill(child, asked.signal)
             sent = True
+        if time.monotonic() - started >= LONGEST:
+            os.kill(child, signal.SIGKILL)
         time.sleep(0.002)
     _, status = os.waitpid(child, 0)
     return Ended(os.waitstatus_to_exitcode(status), time.monotonic() - started)
@@ -135,6 +141,8 @@ def run_and_exit(asked: Asked) -> None:
     said = os.open(beside(root, "said"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, sys.stdout.fileno())
     os.dup2(said, sys.stderr.fileno())
+    if asked.signal == signal.SIGINT and (measured := Coverage.current()):
+        measured.stop()  # a KeyboardInterrupt within its lock would hold that for ever
     code = 1
     try:
         code = run(root, asked)
