@@ -111,4 +111,4 @@ def brief(form: Batch, home: Home) -> Brief:
         ],
     }
     lines = [line for line, _ in rows.values()]
-    return shaped(values, form, forms, home, library, file=str(path.name), lines=lines)
+    return shaped(values, form, forms, home, library, profile, file=str(path.name), lines=lines)

@@ -42,7 +42,7 @@ def brief(kind: str, form: Form, home: Home) -> Brief:
         "products": [product_of(form, "clip")],
         "settings": settings_of(form, profile),
     }
-    return shaped(values, form, [form], home, library, file=f"the form of {kind}")
+    return shaped(values, form, [form], home, library, profile, file=f"the form of {kind}")
 
 
 def shaped(
@@ -51,6 +51,7 @@ def shaped(
     forms: Sequence[Form],
     home: Home,
     library: Library,
+    profile: Profile,
     *,
     file: str,
     lines: Sequence[int] = (),
@@ -63,10 +64,10 @@ def shaped(
         forms: the clips.
         home: the workspace.
         library: its library.
+        profile: this machine's.
         file: what errors name.
         lines: of the products in it.
     """
-    profile = own_profile(library)
     delivery = delivery_of(form, [library.models[one.clip_model(profile)] for one in forms])
     name = f"{form.shape.replace(':', 'x')}-{min(delivery.width, delivery.height)}p"
     words = any(isinstance(one, TextToVideo) for one in forms)

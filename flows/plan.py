@@ -236,8 +236,9 @@ def _check_labels(resolved: Resolved, steps: tuple[Step, ...]) -> None:
 
 def _check_approval(resolved: Resolved) -> None:
     """Refuse to wait for keyframes where clips are made without any."""
-    alone = [shot.id for shot in resolved.shots if resolved.words_alone(shot)]
-    if alone and resolved.campaign.approve:
+    if not resolved.campaign.approve:
+        return
+    if alone := [shot.id for shot in resolved.shots if resolved.words_alone(shot)]:
         raise BadPlan(
             f"{resolved.loaded.source.where(('approve',))}: approve: {alone[0]} has no keyframe to "
             "look at, as its clip is made from words alone; leave `approve` out, or write "

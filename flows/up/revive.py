@@ -161,13 +161,13 @@ def _silent(task: TaskRun) -> float:
     It is without a state where the server was killed between its two commits of one.
     """
     heard = task.state.timestamp if task.state else task.updated
-    return math.inf if heard is None else (dt.datetime.now(dt.UTC) - heard).total_seconds()
+    return math.inf if heard is None else _since(heard)
 
 
 def _stuck(state: State[object]) -> bool:
     """Say whether a worker took a run and then died, before there was a process."""
-    return state.is_pending() and _age(state) > PENDING_SECONDS
+    return state.is_pending() and _since(state.timestamp) > PENDING_SECONDS
 
 
-def _age(state: State[object]) -> float:
-    return (dt.datetime.now(dt.UTC) - state.timestamp).total_seconds()
+def _since(moment: dt.datetime) -> float:
+    return (dt.datetime.now(dt.UTC) - moment).total_seconds()
