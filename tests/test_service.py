@@ -227,7 +227,7 @@ def test_only_the_token_opens_it(resident):
     (address,) = living(resident.folder / "state")
     for headers in ({}, {"Authorization": f"Bearer {address.token}x"}, {"Authorization": "é"}):
         sent = {name: value.encode() for name, value in headers.items()}
-        for method, path in (("GET", "/status"), ("POST", "/work"), ("DELETE", "/work/x")):
+        for method, path in (("GET", "/status"), ("POST", "/asks"), ("DELETE", "/asks/x")):
             assert httpx.request(method, address.url + path, headers=sent).status_code == 401
     assert resident.done() == []
 
@@ -259,7 +259,7 @@ def test_a_hostile_request_is_refused_in_a_sentence(resident, content, code):
     """What is not an Ask does no work."""
     (address,) = living(resident.folder / "state")
     headers = {"Authorization": f"Bearer {address.token}"}
-    answer = httpx.post(f"{address.url}/work", content=content, headers=headers)
+    answer = httpx.post(f"{address.url}/asks", content=content, headers=headers)
     assert answer.status_code == code
     assert answer.json()["said"]
     assert resident.done() == []

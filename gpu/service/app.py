@@ -1,7 +1,7 @@
 """What a resident process answers over HTTP, all of it behind a token.
 
-POST   /work        an `Ask`; answers with a line of JSON for each piece of news, then the end
-DELETE /work/ID     ?client=…: this client wants it no more
+POST   /asks        an `Ask`; answers with a line of JSON for each piece of news, then the end
+DELETE /asks/ID     ?client=…: this client wants it no more
 GET    /status      the queue, what the worker says of itself, and whether it holds ?needs=…
 """
 
@@ -71,8 +71,8 @@ def create(engine: Engine, token: str) -> Starlette:
         return JSONResponse(await asyncio.to_thread(engine.status, needs))
 
     routes = [
-        Route("/work", _guarded(work, token), methods=["POST"]),
-        Route("/work/{key}", _guarded(cancel, token), methods=["DELETE"]),
+        Route("/asks", _guarded(work, token), methods=["POST"]),
+        Route("/asks/{key}", _guarded(cancel, token), methods=["DELETE"]),
         Route("/status", _guarded(status, token), methods=["GET"]),
     ]
     return Starlette(routes=routes, lifespan=serving)

@@ -129,7 +129,7 @@ def _asked(address: Address, ask: Ask) -> Iterator[tuple[httpx.Client, httpx.Res
     """Give the connection and the answer that has begun: the work is in the queue."""
     with (
         _connected(address) as client,
-        client.stream("POST", "/work", content=ask.model_dump_json()) as answer,
+        client.stream("POST", "/asks", content=ask.model_dump_json()) as answer,
     ):
         yield client, answer
 
@@ -152,7 +152,7 @@ def _heard(
         if news:
             on_news(news)
         if cancelled():
-            client.delete(f"/work/{ask.id}", params={"client": ask.client})
+            client.delete(f"/asks/{ask.id}", params={"client": ask.client})
             raise Interrupted("cancelled")
     raise _cut()
 
