@@ -23,6 +23,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.prefect_team import end
+
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 HOSTS = ("postgres", "redis", "server", "server-2", "gallery", "proxy")
@@ -179,13 +181,3 @@ class Compose:
             except OSError:
                 assert time.monotonic() < deadline, f"{key}: {self.said(key)[-3000:]}"
                 time.sleep(0.1)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process: by itself, else with all that it started."""
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait(10)

@@ -80,12 +80,17 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait(10)
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that leads its own session: by itself, else with all that it started."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait(10)
 
 
 def wait_for(url: str, seconds: float = 120) -> None:

@@ -17,8 +17,9 @@ import pytest
 
 from catalogs.store import Store
 from tests.campaigns import bytes_of
-from tests.compose import Compose, end, skip_unless_possible
+from tests.compose import Compose, skip_unless_possible
 from tests.fault_home import assert_tidy, new_home
+from tests.prefect_team import end
 from tests.up_home import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.prefect, pytest.mark.timeout(580)]

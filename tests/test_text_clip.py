@@ -25,7 +25,7 @@ from gpu.video import ClipRequest, animate
 from gpu.watch import Watch
 from gpu.weights import Weights, WeightsSpec
 from tasks.probe import probe
-from tests.campaigns import home_with, run_plainly
+from tests.campaigns import STILLS, home_with, run_plainly
 
 WEIGHTS = Path(__file__).parents[1] / "gpu" / "mini" / "weights" / "video"
 MODELS = {
@@ -38,16 +38,7 @@ MODELS = {
 }  # fmt: skip
 MINI = {"device": "cpu", "picture": "mini-picture", "clip": "mini-clip", "budget_gb": 2}
 TEXT_CLIP = {
-    "name": "words", "pipeline": "text-clip", "profile": "mini", "seed": 7,
-    "brand": {"name": "Lumière", "logo": "brand/lumiere.png"},
-    "calendar": {"start": "2026-03-02", "days": 7},
-    "products": [
-        {"id": "rouge-01", "name": "matte lipstick", "colour": "#B3122B"},
-        {"id": "mug-01", "name": "coffee mug", "image": "brand/photo.png"},
-    ],
-    "matrix": {"product": "all", "day": ["mon"]},
-    "prompt": {"language": "en"},
-    "deliveries": ["douyin"],
+    **STILLS, "name": "words", "pipeline": "text-clip", "deliveries": ["douyin"], "settings": {},
 }  # fmt: skip
 PROMPT = "a red mug on a white table"
 
