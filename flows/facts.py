@@ -25,6 +25,7 @@ from configs.tokens import Counter
 from configs.vocabulary import Vocabulary
 from flows.shots import Shot
 from tasks.stage import Attachment
+from tasks.stages import STAGES
 
 Recipe = Mapping[str, Json]
 """`Node.recipe()` as a record kept it."""
@@ -126,3 +127,19 @@ def words_alone(shot: Shot, settings: Settings, profile: Profile, library: Libra
     if shot.product.image or name is None or library.models[name].makes != "text-clip":
         return ""
     return name
+
+
+def model_of(kind: str, settings: Settings, profile: Profile, alone: str = "") -> str:
+    """Return the id of the model that a kind of stage draws with; "" where it uses none.
+
+    Args:
+        kind: of the stage.
+        settings: the shot's, for this stage.
+        profile: whose models are used where the settings name none.
+        alone: the model that makes the shot's clip from words alone, if one does.
+    """
+    uses = STAGES[kind].uses
+    if uses is None:
+        return ""
+    own: str | None = getattr(settings, kind).model
+    return own or (profile.picture if uses == "picture" else alone or profile.clip)

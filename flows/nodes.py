@@ -18,7 +18,7 @@ from configs.model import Model
 from configs.sandbox import holds
 from configs.settings import Settings
 from flows.approval import redrawn
-from flows.facts import Resolved
+from flows.facts import Resolved, model_of
 from flows.places import place
 from flows.prompts import Prompts
 from flows.shots import Shot
@@ -101,11 +101,7 @@ class _Loom:
         """
         key = step.id, id(settings), alone
         if key not in self.drawing:
-            profile = self.resolved.profile
-            clip = alone or profile.clip
-            default = {"picture": profile.picture, "clip": clip, None: ""}[step.stage.uses]
-            own = getattr(settings, step.stage.id).model if default else None
-            self.drawing[key] = own or default
+            self.drawing[key] = model_of(step.stage.id, settings, self.resolved.profile, alone)
         return self.drawing[key]
 
 

@@ -10,7 +10,7 @@ from configs.advertising import find
 from configs.base import Json
 from configs.check import markets_of
 from configs.errors import BadPlan
-from flows.facts import Resolved
+from flows.facts import Resolved, model_of
 from flows.shots import Shot
 from tasks.expand import Expanded, expand_shot
 
@@ -44,8 +44,8 @@ def _expand(resolved: Resolved, shot: Shot, taken: set[str]) -> Expanded:
     names = (names,) if isinstance(names, str) else names
     settings, models = resolved.settings(shot), resolved.library.models
     source, alone = resolved.loaded.source, resolved.words_alone(shot)
-    clip = alone or settings.animate.model or resolved.profile.clip
-    picture = alone or settings.keyframe.model or resolved.profile.picture
+    clip = model_of("animate", settings, resolved.profile, alone)
+    picture = alone or model_of("keyframe", settings, resolved.profile)
     try:
         expanded = expand_shot(
             campaign=resolved.campaign,

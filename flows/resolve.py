@@ -33,7 +33,7 @@ from configs.vocabulary import Vocabulary, load_vocabulary
 from configs.wording import unknown
 from flows.attachments import find_attachments
 from flows.captions import caption_wishes
-from flows.facts import Facts, Picture, Resolved, words_alone
+from flows.facts import Facts, Picture, Resolved, model_of, words_alone
 from flows.history import previous_keys, recent_runs, recipe_of, recorded_costs
 from flows.loras import find_loras
 from flows.prompts import write_prompts
@@ -204,14 +204,9 @@ def _models(
         used |= dict.fromkeys(filter(None, told))
         shots = [shot for shot, alone in zip(shots, told, strict=True) if not alone]
     for declared in pipeline.stages:
-        makes = STAGES[declared.kind].uses
-        if makes is None:
-            continue
-        default = profile.picture if makes == "picture" else profile.clip
         own = "" if declared.id == declared.kind else declared.id
-        for shot in shots:
-            settings = getattr(layers.settings(shot.axes, own), declared.kind)
-            used[settings.model or default] = None
+        for shot in shots if STAGES[declared.kind].uses else ():
+            used[model_of(declared.kind, layers.settings(shot.axes, own), profile)] = None
     return list(used)
 
 
