@@ -135,7 +135,8 @@ class Chromium:
         end = time.monotonic() + seconds
         while not self.value(expression):
             if time.monotonic() > end:
-                raise TimeoutError(f"never true: {expression}")
+                said = self.value("document.body.innerText") or ""
+                raise TimeoutError(f"never true: {expression}\n{self.complaints}\n{said[-2000:]}")
             time.sleep(0.05)
 
     def click(self, selector: str) -> None:
