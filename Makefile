@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope
 # Without bytecode, each of the hundreds of processes that tests start compiles our sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long check lint fast install fix results
+.PHONY: demo test test-long test-kernels check lint fast install fix results
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,16 @@ test: install
 
 test-long: install
 	@$(PYTEST) -m "long and not gpu"
+
+# The Triton kernels on the CPU, by Triton's interpreter: 1 GB to install, so beside the rest.
+KERNELS := build/triton
+test-kernels: install $(KERNELS)/.installed
+	@PYTHONPATH=$(KERNELS) TRITON_INTERPRET=1 $(BIN)/pytest -q -k interpreted tests/test_turbo_*.py
+
+$(KERNELS)/.installed: Makefile
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(KERNELS) triton==3.9.0
+	@touch $@
 
 fix: install
 	@$(BIN)/ruff check --fix .

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from copy import deepcopy
 
 import pytest
@@ -12,6 +10,7 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
 from gpu.turbo.int8 import Int8Linear, multiply, quantise, scaled_matmul
+from tests.interpreted import interpreted
 
 
 def matrix(rows: int, columns: int) -> Tensor:
@@ -130,10 +129,7 @@ def test_inputs_must_divide():
         Int8Linear(torch.zeros(8, 200, dtype=torch.int8), torch.zeros(1, 2), None)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1",
-    reason="needs triton and TRITON_INTERPRET=1: `pip install triton`",
-)
+@interpreted
 @pytest.mark.parametrize("rows", [1, 128, 300])
 def test_the_kernels_interpreted(rows: int):
     """The Triton kernels, run by Triton's interpreter on the CPU, give the reference's numbers."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
 from unittest import mock
 
 import pytest
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 
 from configs.errors import BadInput
 from gpu.turbo.sla import Blocks, SLAProcessor, add_sla, attend, choose_blocks
+from tests.interpreted import interpreted
 
 SMALL = Blocks(share=0.4, query=16, key=8)
 
@@ -171,22 +170,24 @@ def test_a_velocity_is_not_rounded():
     assert torch.allclose(model.proj_out(x), right)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1",
-    reason="needs triton and TRITON_INTERPRET=1: `pip install triton`",
-)
+@interpreted
 @torch.no_grad()
 @pytest.mark.parametrize("tokens", [16, 61, 130])
 @pytest.mark.parametrize(("kind", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)])
-def test_the_kernel_interpreted(tokens: int, kind: torch.dtype, most: float):
+@pytest.mark.parametrize("launch", ["WIDE", "NARROW"])  # NARROW: consumer cards
+def test_the_kernel_interpreted(tokens: int, kind: torch.dtype, most: float, launch: str):
     """The Triton kernel, run by Triton's interpreter on the CPU, against the definition."""
     from benchmarks.interpreter import bfloat16
-    from gpu.turbo import sla
+    from gpu.turbo import sla, triton_sla
 
     q, k, v = (x.to(kind) for x in tensors(tokens))
     proj, blocks = projection(16), Blocks(0.4, 32, 16)
     chosen = choose_blocks(q, k, blocks)
-    with bfloat16(), mock.patch.object(sla, "_has_kernels", return_value=True):
+    with (
+        bfloat16(),
+        mock.patch.object(sla, "_has_kernels", return_value=True),
+        mock.patch.object(triton_sla, "launch_for", return_value=getattr(triton_sla, launch)),
+    ):
         ours = attend(q, k, v, proj, blocks)
         assert torch.equal(choose_blocks(q, k, blocks), chosen)
     assert ours.dtype == kind

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-
 import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
 
 from gpu.turbo import fp8, wan
+from tests.interpreted import interpreted
 
 
 def transformer() -> WanTransformer3DModel:
@@ -48,10 +46,7 @@ def test_other_layers_stay():
     assert not isinstance(model.blocks[0].ffn, wan.FeedForward)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1",
-    reason="needs triton and TRITON_INTERPRET=1: `pip install triton`",
-)
+@interpreted
 @pytest.mark.filterwarnings("ignore:overflow")  # 1 / (1 + infinity) is the 0 that is meant
 @pytest.mark.parametrize("columns", [48, 64])
 def test_the_kernel_interpreted(columns: int, monkeypatch):
