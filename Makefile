@@ -39,8 +39,9 @@ fast: install
 test: install
 	@$(PYTEST) -m "not long and not gpu" --cov --cov-report=term:skip-covered
 
+# One by one: most start servers and browsers of their own, which two at once starve.
 test-long: install
-	@$(PYTEST) -m "long and not gpu"
+	@$(PYTEST) -n 0 -m "long and not gpu"
 
 # The Triton kernels on the CPU, by Triton's interpreter: 1 GB to install, so beside the rest.
 KERNELS := build/triton

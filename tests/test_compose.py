@@ -133,7 +133,7 @@ def test_a_killed_replica_loses_nothing(team):
     team.finish(run["id"])
     tasks = team.tasks(run["id"])
     assert len(tasks) >= 6
-    wait_until(lambda: team.completed() >= tasks.keys(), 30, team.said)
+    wait_until(lambda: team.completed() >= tasks.keys(), 120, team.said)
     mine = f"/api/v1/jobs/{job['id']}"
     wait_until(lambda: team.ask(TOLD["GALLERY_HOST"], mine, **keys).json()["state"] == "done", 30)
     for part in ("services", "server-2", "gallery", "worker"):

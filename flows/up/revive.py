@@ -21,7 +21,7 @@ import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
-from prefect.states import Cancelled, Crashed, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Scheduled
 
 from flows.up.pool import POOL
 from gpu.service.address import write_secret
@@ -32,11 +32,11 @@ GONE_SECONDS = 10.0
 """Without a process: its worker tells the server of its end at once, where it still can."""
 PENDING_SECONDS = 120.0
 """From a worker's taking of a run to its process: 5 s, on a busy machine several times that."""
-SETTLE_SECONDS = 30.0
-"""For the last news of a flow run's tasks to arrive after its own."""
+SETTLE_SECONDS = 120.0
+"""For the last news of a flow run's tasks to arrive after its own: over 30 s on a busy machine."""
 
 UNDER_WAY = ["PENDING", "RUNNING", "CANCELLING"]
-OVER = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+ENDED_BADLY = ["FAILED", "CRASHED", "CANCELLED"]
 
 
 @dataclass(slots=True)
@@ -92,7 +92,9 @@ class Reviver:
         running = set(running_here())
         self.memory.see(running)
         said = [self._settle(run) for run in self._flow_runs() if run.id not in running]
-        self._end_task_runs({"state": {"type": {"any_": OVER}}}, SETTLE_SECONDS)
+        self._end_task_runs({"state": {"type": {"any_": ENDED_BADLY}}}, SETTLE_SECONDS, _died())
+        told: State[None] = Completed(message="its flow run is completed; its own end was lost")
+        self._end_task_runs({"state": {"type": {"any_": ["COMPLETED"]}}}, SETTLE_SECONDS, told)
         return [words for words in said if words]
 
     def stop(self) -> None:
@@ -130,20 +132,19 @@ class Reviver:
 
     def _end(self, run: FlowRun, state: State[None]) -> str:
         """Set a run's state; its tasks have ended with its process."""
-        self._end_task_runs({"id": {"any_": [str(run.id)]}}, 0.0)
+        self._end_task_runs({"id": {"any_": [str(run.id)]}}, 0.0, _died())
         self.client.set_flow_run_state(run.id, state, force=True)
         self.memory.forget(run.id)
         return f"{run.name}: {state.name}: {state.message}"
 
-    def _end_task_runs(self, of: dict[str, object], seconds: float) -> None:
-        """Say of open task runs, of flow runs that have no process, that they crashed."""
+    def _end_task_runs(self, of: dict[str, object], seconds: float, state: State[None]) -> None:
+        """Set the state of open task runs, of flow runs that have no process."""
         for task in self.client.read_task_runs(
             task_run_filter=TaskRunFilter.model_validate({"state": {"type": {"any_": UNDER_WAY}}}),
             flow_run_filter=FlowRunFilter.model_validate(of),
         ):
             if _silent(task) > seconds:
-                crashed: State[None] = Crashed(message="its process died")
-                self.client.set_task_run_state(task.id, crashed, force=True)
+                self.client.set_task_run_state(task.id, state, force=True)
 
 
 def running_here() -> Iterator[UUID]:
@@ -153,6 +154,10 @@ def running_here() -> Iterator[UUID]:
             mine = process.uids().real == os.getuid()
             if mine and (told := process.environ().get("PREFECT__FLOW_RUN_ID")):
                 yield UUID(told)
+
+
+def _died() -> State[None]:
+    return Crashed(message="its process died")
 
 
 def _silent(task: TaskRun) -> float:
