@@ -70,7 +70,7 @@ def run(home: Home, name: str = "stills", **more):
     return run_plainly(home, name, make=resident.make, **more)
 
 
-@slow
+@pytest.mark.long
 @pytest.mark.timeout(250)
 def test_warm_killed_and_shared(process, tmp_path):
     """The bytes of a run on its own; weights load once; a death repeats nothing finished."""

@@ -33,6 +33,7 @@ def fridays(server) -> set[int]:
     return {run.expected_start_time.weekday() for run in runs} & {4}
 
 
+@pytest.mark.long
 def test_a_job_is_a_flow_run_of_the_teams_server(tmp_path):
     """One job is one flow run however often it is started; `deploy` alone makes pool and limits."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
