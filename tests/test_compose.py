@@ -88,19 +88,16 @@ class Team:
         return {one["id"]: one["state_type"] for one in found}
 
     def finish(self, run: str) -> None:
-        """Wait until a flow run and its task runs are completed."""
+        """Wait until a flow run and its task runs are completed.
+
+        A server that is killed may lose a task's news: `keyreel up` tells it two minutes later.
+        """
 
         def states() -> set[str]:
             state = self.prefect(f"/flow_runs/{run}")["state_type"]
             return {state, *self.tasks(run).values()}
 
         wait_until(lambda: states() == {"COMPLETED"}, 250, lambda: f"{states()}\n{self.said()}")
-
-    def completed(self) -> set[str]:
-        """Return the task runs of whose completion Prefect has an event."""
-        body = {"filter": {"event": {"name": ["prefect.task-run.Completed"]}}, "limit": 50}
-        found = self.prefect("/events/filter", body)["events"]
-        return {one["resource"]["prefect.resource.id"].rpartition(".")[2] for one in found}
 
     def said(self) -> str:
         logs = sorted(self.compose.folder.glob("*.log"))
@@ -131,9 +128,7 @@ def test_a_killed_replica_loses_nothing(team):
     os.killpg(parts.running["server"].pid, signal.SIGKILL)
     (run,) = team.prefect("/flow_runs/filter", {"flow_runs": {"tags": {"all_": ["site"]}}})
     team.finish(run["id"])
-    tasks = team.tasks(run["id"])
-    assert len(tasks) >= 6
-    wait_until(lambda: team.completed() >= tasks.keys(), 120, team.said)
+    assert len(team.tasks(run["id"])) >= 6
     mine = f"/api/v1/jobs/{job['id']}"
     wait_until(lambda: team.ask(TOLD["GALLERY_HOST"], mine, **keys).json()["state"] == "done", 30)
     for part in ("services", "server-2", "gallery", "worker"):
