@@ -11,4 +11,4 @@ interpreted = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1",
     reason="needs triton and TRITON_INTERPRET=1: `make test-kernels`",
 )
-"""pip's CPU build of torch brings no triton, and with it 1 GB would be installed for 9 tests."""
+"""pip's CPU build of torch brings no triton, and with it a few tests would install 1 GB."""

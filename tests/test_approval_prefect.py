@@ -145,6 +145,7 @@ def test_judged_in_the_form_and_then_elsewhere(office, ops):
         choose(browser, second.shot, "another seed")
         browser.picture(SCREENSHOTS / "approval-form.png", whole=False)
         submit(browser)
+        office.until(run, "Resuming", "Submitting", "Pending", "Running", seconds=30)
     office.until(run, "Suspended")
     said = {one.key: one.review and one.review.verdict for one in keyframes(office.home)}
     assert said[first.key] == "approved"

@@ -27,7 +27,6 @@ from tests.campaigns import bytes_of, run_plainly
 from tests.fault_home import new_home, records
 
 ROOT = Path(__file__).parent.parent
-slow = pytest.mark.slow
 
 
 class Process:
@@ -134,7 +133,7 @@ def new_text(home: Home, seed: int) -> str:
     return f"seed-{seed}"
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_cancel_reaches_the_process(process):
     """A run that is stopped frees the process at the next step, and draws nothing more."""
