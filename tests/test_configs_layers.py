@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from configs.layers import Layers
 from configs.library import Library
 from configs.load import load_campaign
 from configs.settings import Settings
+from tests.seconds import least_seconds
 
 CAMPAIGN = """\
 name: layered
@@ -232,10 +232,7 @@ class TestSpeed:
         )
         layers = build(f"overrides:\n{lines}")
         shots = [shot("two", f"2026-03-{n % 7 + 2:02}") for n in range(10_000)]
-        started = time.process_time()
-        for axes in shots:
-            layers.settings(axes)
-        assert time.process_time() - started < 0.5
+        assert least_seconds(lambda: [layers.settings(axes) for axes in shots], times=1) < 0.5
         assert layers.settings(shots[0]) is layers.settings(dict(shots[7]))
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import time
 
 import holidays
 import pytest
@@ -12,6 +11,7 @@ from configs.colour import natural
 from configs.errors import BadInput
 from configs.festivals import When, all_festivals, day_facts
 from configs.phrases import phrases
+from tests.seconds import least_seconds
 
 # Days as calendars print them.
 KNOWN = """
@@ -161,10 +161,7 @@ def test_ten_thousand_days_take_no_time():
     """Looked up in under 50 ms of CPU, as a plan of 10,000 shots needs."""
     days = [date("2026-01-01") + dt.timedelta(days=n % 366) for n in range(10_000)]
     day_facts(days[0], "zh_CN")
-    started = time.process_time()
-    for day in days:
-        day_facts(day, "zh_CN")
-    assert time.process_time() - started < 0.05
+    assert least_seconds(lambda: [day_facts(day, "zh_CN") for day in days]) < 0.05
 
 
 @pytest.mark.parametrize("festival", all_festivals(), ids=lambda one: one.id)
