@@ -117,10 +117,11 @@ def test_an_attention_that_is_not_installed_is_an_error(mini_picture, backend):
 
 @pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")  # torch's own
 def test_compiling_is_asked_for_block_by_block(mini_picture, weights):
-    """Every repeated block has its compiled call, which is made when it first runs."""
+    """Every repeated block runs by its class's shelf, which is filled when one first runs."""
     with weights.lease(replace(mini_picture, fit=Fit(compile=True))) as pipe:
         blocks = [*pipe.transformer.layers, *pipe.transformer.noise_refiner]
-        assert all(block._compiled_call_impl is not None for block in blocks)
+        (shelf,) = {id(block.forward.func): block.forward.func for block in blocks}.values()
+        assert (shelf.kind, shelf.forms) == (type(blocks[0]), [])
 
 
 def test_fits_share_no_weights(mini_picture):

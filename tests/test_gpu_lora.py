@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from configs.errors import BadFile, BadInput
 from gpu.checkpoint.packed import Fp8Linear
 from gpu.image import PictureRequest, draw
 from gpu.lora import _Extra, _shapes, wear
+from gpu.turbo import graphs, zimage
 from gpu.turbo.int8 import Int8Linear
 from gpu.video import ClipRequest, animate
 from gpu.weights import Weights
@@ -279,6 +281,26 @@ def test_compiled_blocks_wear_an_adapter_of_some_of_them(pipe, tmp_path):
     see(made.transformer)
     wear(made, (on(path),))
     torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor compiles for a CPU with g++")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by Inductor's own import
+@pytest.mark.timeout(240)
+def test_blocks_kept_compiled_on_disk_wear_an_adapter_of_some_of_them(pipe, tmp_path):
+    """What a file holds has no guard on hooks: a block with an adapter does without it."""
+    made, path = pipe("Z-Image"), tmp_path / "a.safetensors"
+    added = write(path, "Z-Image kohya fused", made.transformer)
+    expected = merged(made.transformer, (1.0, added))
+    zimage.rotate_reals(made.transformer)
+    put = graphs.shelves(tmp_path / "graphs", {"dynamic": True}, most=8)
+    for block in (*made.transformer.layers, *made.transformer.noise_refiner):
+        put(block)
+    base = see(made.transformer)
+    assert list((tmp_path / "graphs").rglob("*.graph"))
+    wear(made, (on(path),))
+    torch.testing.assert_close(see(made.transformer), expected, rtol=1e-4, atol=1e-5)
+    wear(made, ())
+    torch.testing.assert_close(see(made.transformer), base, rtol=0, atol=0)
 
 
 def test_q_k_and_v_written_fused_and_apart_count_once(pipe, tmp_path):

@@ -3,6 +3,7 @@
 Token counts stay symbols (`dynamic=True`), so that neither another size nor a longer prompt
 compiles anew; a batch has one more graph than a single picture. Only parts that repeat are
 compiled, so that 30 blocks take the time of one, and nothing is autotuned: that took 158 s for 3 %.
+Z-Image's graphs are kept on disk: see `graphs.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch.fx.experimental._config
 
 if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline, ZImagePipeline
+    from diffusers import DiffusionPipeline, ZImagePipeline, ZImageTransformer2DModel
+    from torch import nn
 
 NETWORKS = ("transformer", "transformer_2")
 
@@ -48,7 +50,7 @@ def compile_pipeline(pipe: DiffusionPipeline, backend: str = "inductor") -> None
 
 
 def _compile_zimage(pipe: ZImagePipeline, options: dict[str, Any]) -> None:
-    from gpu.turbo import zimage
+    from gpu.turbo import graphs, zimage
 
     # Else two sizes that happen to be equal, as 3,840 channels and the tokens of 1280x768, are
     # taken for one, and the next size compiles anew.
@@ -57,7 +59,12 @@ def _compile_zimage(pipe: ZImagePipeline, options: dict[str, Any]) -> None:
     # all is traced again: half of what a new process takes to find what was compiled before.
     torch._dynamo.config.specialize_float = True
     zimage.make_fusible(pipe)
-    pipe.transformer.compile_repeated_blocks(**options)
+    put = graphs.shelves(CACHE.parent / "graphs", options, GRAPHS)
     # Not their calls: hooks, the decoder's with a new one for each picture, stay outside.
-    for part in (*pipe.text_encoder.layers, pipe.vae.decoder):
-        part.forward = torch.compile(part.forward, **options)
+    for part in (*_blocks(pipe.transformer), *pipe.text_encoder.layers, pipe.vae.decoder):
+        put(part)
+
+
+def _blocks(network: ZImageTransformer2DModel) -> list[nn.Module]:
+    """Return the parts that repeat, as the network's class names them."""
+    return [part for part in network.modules() if type(part).__name__ in network._repeated_blocks]
