@@ -117,19 +117,17 @@ def stream(path: Path, spans: Sequence[Span], device: str) -> Iterator[torch.Ten
 
 
 def _reads(spans: Sequence[Span]) -> Iterator[list[_Cut]]:
-    """Yield what is read at once: a piece of a tensor, with small ones that follow it."""
+    """Yield what is read at once: pieces of tensors that follow each other, as much as there is."""
     held: list[_Cut] = []
-    for cut in (cut for span in spans for cut in _cuts(span)):
-        follows = held and cut.begin == held[-1].end and cut.end - held[0].begin <= PIECE
-        if held and not follows:
-            yield held
-            held = []
-        held.append(cut)
+    for span in spans:
+        begin = span.begin
+        while True:  # once for a tensor of no bytes, too
+            if held and (begin != held[-1].end or begin - held[0].begin == PIECE):
+                yield held
+                held = []
+            room = PIECE - (begin - held[0].begin if held else 0)
+            held.append(_Cut(span, begin, min(begin + room, span.end)))
+            if (begin := held[-1].end) == span.end:
+                break
     if held:
         yield held
-
-
-def _cuts(span: Span) -> Iterator[_Cut]:
-    """Yield the pieces of a tensor; one of none has one, too."""
-    for begin in range(span.begin, span.end, PIECE) or (span.begin,):
-        yield _Cut(span, begin, min(begin + PIECE, span.end))
