@@ -62,6 +62,15 @@ def write(name: str, figures: Sequence[Figure], *, device: str = "cpu") -> Path:
     return path
 
 
+def alike(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Return whether two records may stand in one table: of one card, one day, the same libraries.
+
+    The processor beside the card may be another: cards are lent with more or fewer cores.
+    """
+    beside = {"machine": None, "figures": None}
+    return {**one, **beside} == {**other, **beside}
+
+
 def versions() -> Iterator[tuple[str, str]]:
     """Yield the libraries that are here: a machine with a card may lack those it has no use for."""
     yield "python", platform.python_version()

@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.figures import RESULTS, Figure, write
+from benchmarks.figures import RESULTS, Figure, alike, write
 from benchmarks.random_weights import make
 from configs.errors import KeyreelError, Rejected
 from configs.home import Home
@@ -241,17 +241,20 @@ def figures(ran: Ran) -> Iterator[Figure]:
 
 
 def join(paths: Sequence[Path]) -> None:
-    """Write `results/fit.json` from what several runs wrote.
+    """Write `results/fit.json` from what several runs wrote; a row again replaces the one before.
+
+    A machine beside the card may be another: that of the first is told.
 
     Raises:
-        ValueError: where they ran on unlike machines or libraries, which one table can't tell.
+        ValueError: where they ran on unlike cards or libraries, which one table can't tell.
     """
     told = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    heads = [{name: one[name] for name in one if name != "figures"} for one in told]
-    for path, head in zip(paths, heads, strict=True):
-        if head != heads[0]:
-            raise ValueError(f"{path}: ran on {head}, {paths[0]} on {heads[0]}")
-    whole = {**heads[0], "figures": [figure for one in told for figure in one["figures"]]}
+    for path, one in zip(paths, told, strict=True):
+        if not alike(one, told[0]):
+            ran = [{**head, "figures": "..."} for head in (one, told[0])]
+            raise ValueError(f"{path}: ran on {ran[0]}, {paths[0]} on {ran[1]}")
+    figures = {figure["metric"]: figure for one in told for figure in one["figures"]}
+    whole = {**told[0], "figures": list(figures.values())}
     text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     (RESULTS / "fit.json").write_text(text, encoding="utf-8")
 

@@ -8,7 +8,7 @@ spread and the outliers of trained ones.
     python -m benchmarks.gpu_speed image --only fp8       # a piece of it; may be said again
     python -m benchmarks.gpu_speed --quick                # small networks, on any device
 
-The record is written after each piece. Pieces that a machine of the same kind measured on the same
+The record is written after each piece. Pieces that a card of the same kind measured on the same
 day with the same versions stay in it, so that a card lent for minutes measures them one by one; all
 others are dropped.
 """
@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.figures import RESULTS, Figure
+from benchmarks.figures import RESULTS, Figure, alike
 from benchmarks.mini.told import record, table, write
 
 PARTS = {"image": "benchmarks.speed.picture", "video": "benchmarks.speed.clip"}
@@ -78,7 +78,7 @@ def merged(before: Mapping[str, Any], piece: str, told: Mapping[str, Any]) -> di
         piece: its figures' metrics begin with it and a colon.
         told: the record of that piece alone.
     """
-    if {**before, "figures": ()} != {**told, "figures": ()}:
+    if not alike(before, told):
         return dict(told)
     others = [one for one in before["figures"] if not one["metric"].startswith(f"{piece}: ")]
     return {**told, "figures": others + told["figures"]}

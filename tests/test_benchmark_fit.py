@@ -108,14 +108,18 @@ def test_rows_become_figures():
 
 
 def test_runs_of_several_models_are_joined(tmp_path, monkeypatch):
-    """Row after row, of one kind of card with the same libraries; others are refused."""
+    """Row after row, the last of one name, of one kind of card and libraries; others not."""
     monkeypatch.setattr(fit, "RESULTS", tmp_path)
     monkeypatch.setattr("benchmarks.figures.RESULTS", tmp_path)
     parts = [write("fit", [Figure(name, 1.0, "s")], device="H100").rename(tmp_path / name)
              for name in "ab"]  # fmt: skip
-    join(parts)
+    again = write("fit", [Figure("a", 2.0, "s")], device="H100").rename(tmp_path / "again")
+    beside = json.loads(again.read_text("utf-8")) | {"machine": {"cores": 999}}
+    again.write_text(json.dumps(beside), "utf-8")
+    join([*parts, again])
     told = json.loads((tmp_path / "fit.json").read_text("utf-8"))
-    assert [one["metric"] for one in told["figures"]] == ["a", "b"]
+    assert [(one["metric"], one["value"]) for one in told["figures"]] == [("a", 2.0), ("b", 1.0)]
+    assert told["machine"]["cores"] != 999
     assert told["device"] == "H100"
     other = write("fit", [], device="A100").rename(tmp_path / "c")
     with pytest.raises(ValueError, match=r"c: ran on .*A100.* on .*H100"):

@@ -37,12 +37,13 @@ def test_every_figure_of_pictures_is_measured():
     assert told["new process: graphs for another size"].value == 0
 
 
-def test_a_piece_joins_what_the_same_machine_measured_that_day():
+def test_a_piece_joins_what_such_a_card_measured_that_day():
     """Measured again it replaces its own figures; another version's or day's are dropped."""
     figure = Figure("fp8: picture", 1.0, "s"), Figure("bfloat16: picture", 2.0, "s")
     before, again = record(figure), record([Figure("fp8: picture", 3.0, "s")])
     both = gpu_speed.merged(before, "fp8", again)["figures"]
     assert [one["value"] for one in both] == [2.0, 3.0]
+    assert gpu_speed.merged({**before, "machine": {}}, "fp8", again)["figures"] == both
     for other in ({"date": "2001-01-01"}, {"versions": {}}, {"device": "another"}):
         assert gpu_speed.merged({**before, **other}, "fp8", again) == again
     assert gpu_speed.merged({}, "fp8", again) == again

@@ -185,6 +185,7 @@ def pieces(quick: bool) -> dict[str, Callable[[], Iterator[Figure]]]:
         name = f"{bench.kind.name} plain diffusers"
         made[name] = partial(plain, bench, name)
     made["errors"] = partial(clip_errors.figures, small)
+    made["A14B errors"] = partial(clip_errors.expert, large)
     if device == "cuda":
         made["kernels"] = kernels
     if encoder():

@@ -6,7 +6,7 @@ choose blocks of keys by one rule, each from its own numbers; `turbo_kernels` ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -29,41 +29,72 @@ def figures(bench: Bench) -> Iterator[Figure]:
 
     In units of the float32 answer's norm.
     """
-    found = {name: _answers(bench, fit) for name, fit in WAYS.items()}
-    right = _answers(bench, PLAIN, wide=True)
+    found = {name: _answers(bench, fit, _said) for name, fit in WAYS.items()}
+    right = _answers(bench, PLAIN, _said, wide=True)
     yield from beside(found, right)
     yield from _autoencoder(bench, right["last latents"])
 
 
+def expert(bench: Bench) -> Iterator[Figure]:
+    """Yield the error of one of two experts, early and late; their form is one, and no more fits.
+
+    In units of the float32 answer's norm.
+    """
+    found = {name: _answers(bench, fit, _heard) for name, fit in WAYS.items()}
+    right = _answers(bench, PLAIN, _heard, wide=True)
+    yield from beside(found, right, f"{bench.kind.name} errors")
+
+
 @torch.no_grad()
-def _answers(bench: Bench, fit: Fit, *, wide: bool = False) -> dict[str, Tensor]:
-    """Return what the network says to given inputs; `wide`: the same weights, in float32."""
+def _answers(
+    bench: Bench, fit: Fit, said: Callable[[Bench, Any], dict[str, Tensor]], *, wide: bool = False
+) -> dict[str, Tensor]:
+    """Return what is said to given inputs; `wide`: by the same weights, in float32."""
     weights = bench.weights()
     with weights.lease(bench.spec(fit)) as pipe:
+        pipe.text_encoder = pipe.transformer_2 = None  # whose room float32 needs
+        torch.cuda.empty_cache()
         if wide:
             pipe.transformer.float()
-        made = _said(bench, pipe)
+        made = said(bench, pipe)
     del pipe
     weights.release_all()
     return made
 
 
 def _said(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of diffusers)
-    network, shape, chance = pipe.transformer, _shape(bench), torch.Generator().manual_seed(5)
-    like = network.patch_embedding.weight
-    noise = torch.randn(shape, generator=chance).to(like)
-    words = torch.randn(1, WORDS, network.config.text_dim, generator=chance)
-    words[..., ::97] *= 10  # a language model's hidden states have a few large channels
-    words[:, 100:] = 0  # and nothing behind a prompt
-    told = torch.tensor([932.0], device=like.device)
-    said = network(noise, told, words.to(like), return_dict=False)[0].float()
+    noise, words = _given(bench, pipe.transformer)
+    told = torch.tensor([932.0], device=noise.device)
+    said = pipe.transformer(noise, told, words, return_dict=False)[0].float()
     width, height, _ = bench.size
     last = pipe(
-        prompt_embeds=words.to(like), width=width, height=height, num_frames=_frames(bench),
-        latents=pipe.scheduler.start(shape, 7), num_inference_steps=STEPS, guidance_scale=1.0,
+        prompt_embeds=words, width=width, height=height, num_frames=_frames(bench),
+        latents=pipe.scheduler.start(noise.shape, 7), num_inference_steps=STEPS, guidance_scale=1.0,
         output_type="latent",
     ).frames  # fmt: skip
     return {"one forward": said, "last latents": last.float()}
+
+
+def _heard(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of diffusers)
+    noise, words = _given(bench, pipe.transformer)
+    times = {f"one forward at {told}": torch.tensor([told], device=noise.device)
+             for told in (932.0, 300.0)}  # fmt: skip
+    return {
+        name: pipe.transformer(noise, told, words, return_dict=False)[0].float()
+        for name, told in times.items()
+    }
+
+
+def _given(bench: Bench, network: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401  (of diffusers)
+    """Return noise, with a keyframe's latents where the network takes them, and words."""
+    chance, like = torch.Generator().manual_seed(5), network.patch_embedding.weight
+    width, height, _ = bench.size
+    shape = network.config.in_channels, (_frames(bench) - 1) // 4 + 1, height // 8, width // 8
+    noise = torch.randn(1, *shape, generator=chance).to(like)
+    words = torch.randn(1, WORDS, network.config.text_dim, generator=chance)
+    words[..., ::97] *= 10  # a language model's hidden states have a few large channels
+    words[:, 100:] = 0  # and nothing behind a prompt
+    return noise, words.to(like)
 
 
 @torch.no_grad()
@@ -92,8 +123,3 @@ def _autoencoder(bench: Bench, latents: Tensor) -> Iterator[Figure]:
 
 def _frames(bench: Bench) -> int:
     return min(FRAMES, bench.size[2])
-
-
-def _shape(bench: Bench) -> tuple[int, ...]:
-    width, height, _ = bench.size
-    return (1, 16, (_frames(bench) - 1) // 4 + 1, height // 8, width // 8)

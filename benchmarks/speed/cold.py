@@ -9,6 +9,7 @@ and draw. The first fills the compiler's cache, the second is told.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -27,7 +28,10 @@ def figures(folder: Path, side: int) -> Iterator[Figure]:
     """Yield what the second new process took for a picture of a saved model, and by stage."""
     first, second = (_process(folder, side) for _ in range(2))
     took, before = (sum(one["stages"].values()) for one in (second, first))
-    note = f"the process before, which filled what it lacked of the compiler's cache: {before:.1f}"
+    note = (
+        f"on {len(os.sched_getaffinity(0))} cores; the process before, which filled what the "
+        f"caches lacked: {before:.1f}"
+    )
     yield at_most("new process: first picture", took, "s", BAR, note)
     for stage, seconds in second["stages"].items():
         yield Figure(f"new process: {stage}", seconds, "s")

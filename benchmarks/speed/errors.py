@@ -31,14 +31,14 @@ def figures(bench: Bench) -> Iterator[Figure]:
 
 
 def beside(
-    found: Mapping[str, Mapping[str, Tensor]], right: Mapping[str, Tensor]
+    found: Mapping[str, Mapping[str, Tensor]], right: Mapping[str, Tensor], piece: str = "errors"
 ) -> Iterator[Figure]:
     """Yield how far each part of each way's answers is from the right ones, and from plain ones."""
     plain = found["plain bfloat16"]
     for name, ours in found.items():
         for part in right:
             note = f"against plain bfloat16 {off(ours[part], plain[part]):.2e}"
-            yield Figure(f"errors: {part}, {name}", off(ours[part], right[part]), "", note=note)
+            yield Figure(f"{piece}: {part}, {name}", off(ours[part], right[part]), "", note=note)
 
 
 def off(ours: Tensor, right: Tensor) -> float:
