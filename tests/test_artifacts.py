@@ -28,5 +28,5 @@ def test_a_server_that_is_gone_fails_no_run(tmp_path):
         with artifacts.live(Totals(), Home.create(tmp_path / "home")):
             entered = time.monotonic() - began
         left = time.monotonic() - began
-    assert entered < 1
+    assert entered < 10  # Prefect's client would try for a minute
     assert left < artifacts.LAST_SECONDS
