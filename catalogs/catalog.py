@@ -46,6 +46,8 @@ class Catalog:
         self.folder, self.store = folder, store
         self.path, self.published = folder / "catalog.duckdb", folder / "published.duckdb"
         self.draft = folder / "draft.duckdb"
+        self._current = False
+        """Whether the file has this version's views: looked at once, as opening it takes 20 ms."""
 
     def feed(self) -> int:
         """Index what was finished since the last feed; return how much that was.
@@ -82,7 +84,7 @@ class Catalog:
         with self._locked():
             if self._absent():
                 self._make(())
-            if wal(self.path).exists() or self._stale():
+            if wal(self.path).exists() or self._stale() or not self._current:
                 with self._open(self.path):
                     pass  # refuses a damaged file; closing writes the log of a killed process
             if self._stale():
@@ -166,6 +168,7 @@ class Catalog:
         try:
             with closing(duckdb.connect(path, config=OFFLINE)) as connection:
                 migrate(connection)
+                self._current = True
                 connection.begin()
                 yield connection
                 connection.commit()

@@ -1,9 +1,11 @@
-"""The seven views, each by the question that it answers."""
+"""The views, each by the question that it answers."""
 
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 
+import duckdb
 import pytest
 
 from catalogs import migrations
@@ -44,9 +46,19 @@ def ask(catalog: Catalog, sql: str) -> list[dict]:
 def test_the_views_are_those_of_the_design(catalog):
     """A view more or less is a change that people see."""
     assert migrations.views() == (
-        "v_assets", "v_cache_hits", "v_gpu_cost", "v_lineage",
+        "v_assets", "v_cache_hits", "v_captions", "v_gpu_cost", "v_lineage",
         "v_prompt_success", "v_stage_seconds", "v_weekly_output",
     )  # fmt: skip
+
+
+def test_a_new_versions_views_are_there_before_anything_is_made(catalog):
+    """Readers of the published copy, as the site, ask this version's questions from the start."""
+    with duckdb.connect(catalog.path) as connection:
+        connection.execute("DROP VIEW v_captions; DELETE FROM migrations WHERE name = 'v_captions'")
+    shutil.copy2(catalog.path, catalog.published)
+    Catalog(catalog.folder, catalog.store).refresh()
+    with duckdb.connect(catalog.published, read_only=True) as connection:
+        assert connection.execute("SELECT hashtags FROM v_captions").fetchall() == []
 
 
 def test_assets_are_flat(catalog):

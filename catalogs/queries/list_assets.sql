@@ -1,23 +1,11 @@
 -- What people look at, newest first: pictures and clips that a model drew, and finished deliveries.
 -- $words: all must occur; $tag: a hashtag of the caption, without #; '' leaves any of these out.
 -- $asset: a SHA-256, of which everything is found.
-WITH tags AS (  -- of captions that two deliveries share there is one node, and a place for each
-    SELECT
-        r.campaign,
-        e.shot,
-        e.delivery,
-        from_json(n.parameters -> '$.hashtags', '["VARCHAR"]') AS tags
-    FROM nodes AS n
-    JOIN executions AS e ON e.node = n.key
-    JOIN runs AS r ON r.id = e.run
-    WHERE json_exists(n.parameters, '$.hashtags')
-    QUALIFY row_number() OVER (PARTITION BY r.campaign, e.shot, e.delivery ORDER BY r.started DESC) = 1
-),
-page AS (
-    SELECT a.*, coalesce(t.tags, []) AS tags, count(*) OVER () AS total
+WITH page AS (
+    SELECT a.*, coalesce(c.hashtags, []) AS tags, count(*) OVER () AS total
     FROM (SELECT *, node IN (SELECT node FROM deliveries) AS delivered FROM v_assets) AS a
-    LEFT JOIN tags AS t
-        ON t.campaign = a.campaign AND t.shot = a.shot AND t.delivery = a.delivery
+    LEFT JOIN v_captions AS c
+        ON c.campaign = a.campaign AND c.shot = a.shot AND c.delivery = a.delivery
     WHERE if(
         $asset <> '',
         a.sha256 = $asset,
@@ -31,7 +19,7 @@ page AS (
         AND ($aspect = '' OR a.aspect = $aspect)
         AND ($verdict = '' OR coalesce(a.verdict, 'none') = $verdict)
         AND ($run = '' OR a.run = $run)
-        AND ($tag = '' OR list_contains(t.tags, $tag))
+        AND ($tag = '' OR list_contains(c.hashtags, $tag))
         AND len(list_filter(string_split(lower($words), ' '), lambda word: NOT contains(lower(
             concat_ws(' ', a.prompt, a.shot, a.template, a.campaign, a.stage, a.delivery, a.model)
         ), word))) = 0

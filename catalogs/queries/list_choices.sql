@@ -3,14 +3,6 @@ WITH shown AS (
     SELECT *, node IN (SELECT node FROM deliveries) AS delivered
     FROM v_assets
     WHERE held AND kind IN ('image', 'clip') AND (fingerprint <> '' OR delivered)
-),
-tagged AS (  -- of captions that two deliveries share there is one node, and a place for each
-    SELECT from_json(n.parameters -> '$.hashtags', '["VARCHAR"]') AS tags
-    FROM nodes AS n
-    JOIN executions AS e ON e.node = n.key
-    JOIN runs AS r ON r.id = e.run
-    WHERE json_exists(n.parameters, '$.hashtags')
-    QUALIFY row_number() OVER (PARTITION BY r.campaign, e.shot, e.delivery ORDER BY r.started DESC) = 1
 )
 SELECT name, value, count(*) AS many
 FROM (
@@ -22,7 +14,7 @@ FROM (
     UNION ALL
     SELECT 'stage', stage FROM shown WHERE fingerprint <> ''
     UNION ALL
-    SELECT 'tag', unnest(tags) FROM tagged
+    SELECT 'tag', unnest(hashtags) FROM v_captions
 )
 WHERE value <> ''
 GROUP BY name, value
