@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import time
 
 import pytest
 import torch
@@ -157,6 +159,17 @@ def test_other_code_has_files_of_its_own(monkeypatch):
     monkeypatch.setattr(graphs, "_version", lambda name: "0" if name == "peft" else "1")
     assert graphs.stamp() != before
     graphs.stamp.cache_clear()
+
+
+def test_what_an_old_version_left_goes(tmp_path):
+    """Two months after its last use; what is in use stays."""
+    for name, days in (("old", 61), ("other", 3)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.graph").touch()
+        then = time.time() - days * 86_400
+        os.utime(tmp_path / name, (then, then))
+    graphs.sweep(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["other"]
 
 
 def test_a_forward_of_its_own_is_not_replaced_by_its_class(tmp_path):

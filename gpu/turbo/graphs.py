@@ -16,6 +16,8 @@ import hashlib
 import inspect
 import logging
 import secrets
+import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ from torch._dynamo.guards import CheckFunctionManager
 LOG = logging.getLogger("keyreel.graphs")
 PACKAGES = ("torch", "triton", "diffusers", "transformers", "peft")
 """Whose code a graph may hold."""
+UNUSED_DAYS = 60
 UNTOLD = frozenset(CheckFunctionManager.UNSUPPORTED_SERIALIZATION_GUARD_TYPES)
 """Conditions on an object's identity, which is another in every process."""
 
@@ -101,10 +104,12 @@ class Shelf:
             args[0].forward = ours
         self.forms.insert(0, form)
         self.seen.add(_write(form, self.folder))
+        sweep(self.folder.parent.parent)
         return form
 
     def _read(self) -> None:
         """Take in what this process, or one beside it, has written since."""
+        self.folder.parent.touch()  # in use: see `sweep`
         for file in sorted({*self.folder.glob("*.graph")} - self.seen):
             self.seen.add(file)
             if form := _read(file):
@@ -133,6 +138,13 @@ def shelves(root: Path, options: dict[str, Any], most: int) -> Callable[[nn.Modu
         part.forward = partial(by_kind[kind], part)
 
     return put
+
+
+def sweep(root: Path) -> None:
+    """Remove what versions left that were not used for UNUSED_DAYS: each takes 50 MB."""
+    for folder in root.iterdir():
+        if time.time() - folder.stat().st_mtime > UNUSED_DAYS * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache
