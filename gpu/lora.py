@@ -101,10 +101,10 @@ def _settle(network: nn.Module) -> None:
     """Make compiled blocks and group offload see changed hooks and parameters: they keep copies."""
     from diffusers.hooks.group_offloading import _maybe_remove_and_reapply_group_offloading
 
-    compiled = (
-        layer._compiled_call_impl or vars(layer).get("forward") for layer in network.modules()
-    )
-    if any(compiled):
+    if any(
+        layer._compiled_call_impl or getattr(vars(layer).get("forward"), "is_compiled", False)
+        for layer in network.modules()
+    ):
         # Else a block with an adapter runs the code of one without, where a file has only some.
         torch._dynamo.config.skip_nnmodule_hook_guards = False
         torch.compiler.reset()  # what was compiled before has no guard on hooks

@@ -292,7 +292,7 @@ def test_blocks_kept_compiled_on_disk_wear_an_adapter_of_some_of_them(pipe, tmp_
     added = write(path, "Z-Image kohya fused", made.transformer)
     expected = merged(made.transformer, (1.0, added))
     zimage.rotate_reals(made.transformer)
-    put = graphs.shelves(tmp_path / "graphs", {"dynamic": True}, most=8)
+    put = graphs.shelves(tmp_path / "graphs", {"dynamic": True}, 8, "native")
     for block in (*made.transformer.layers, *made.transformer.noise_refiner):
         put(block)
     base = see(made.transformer)

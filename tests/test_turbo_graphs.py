@@ -44,11 +44,11 @@ class Broken(Block):
         return x.relu()
 
 
-def parts(root, kind=Block, most=8):
+def parts(root, kind=Block, most=8, attention="native"):
     """Two parts of one class with weights of their own, as a new process would have them."""
     torch.compiler.reset()
     counters.clear()
-    put = graphs.shelves(root, OPTIONS, most)
+    put = graphs.shelves(root, OPTIONS, most, attention)
     torch.manual_seed(1)
     made = kind().eval(), kind().eval()
     for one in made:
@@ -155,10 +155,49 @@ def test_what_cannot_be_kept_is_compiled_as_ever(tmp_path, caplog):
 def test_other_code_has_files_of_its_own(monkeypatch):
     """A part's code stands in no condition: the folder's name changes with every package's."""
     before = graphs.stamp()
-    graphs.stamp.cache_clear()
     monkeypatch.setattr(graphs, "_version", lambda name: "0" if name == "peft" else "1")
-    assert graphs.stamp() != before
-    graphs.stamp.cache_clear()
+    assert graphs.stamp.__wrapped__() != before
+
+
+@torch.no_grad()
+def test_another_attention_has_files_of_its_own(root, tmp_path):
+    """No condition tells how a part attends: its files would run another's code."""
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    part, _ = parts(tmp_path, attention="_native_cudnn")
+    x = torch.randn(3, 8)
+    assert torch.allclose(part(x), right(part, x), atol=1e-6)
+    assert traced() == 1
+    assert len({file.parent for file in tmp_path.rglob("*.graph")}) == 2
+
+
+@torch.no_grad()
+def test_files_that_others_may_have_written_are_not_read(root, tmp_path, caplog):
+    """They are pickles: a part is compiled in each process then, and it is told."""
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    tmp_path.chmod(0o777)
+    part, _ = parts(tmp_path)
+    x = torch.randn(3, 8)
+    with caplog.at_level(logging.WARNING):
+        assert torch.allclose(part(x), right(part, x), atol=1e-6)
+    assert "others may write there" in caplog.text
+    assert traced() == 1
+
+
+@torch.no_grad()
+def test_a_form_that_cannot_be_written_is_used(tmp_path, caplog, monkeypatch):
+    """A full disk costs the next process its time, not this one its compiled part."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(graphs, "_write", full)
+    part, other = parts(tmp_path)
+    x = torch.randn(3, 8)
+    with caplog.at_level(logging.WARNING):
+        for one in (part, other):
+            assert torch.allclose(one(x), right(one, x), atol=1e-6)
+    assert "is not kept on disk" in caplog.text
+    assert traced() == 1
 
 
 def test_what_an_old_version_left_goes(tmp_path):
@@ -176,6 +215,6 @@ def test_a_forward_of_its_own_is_not_replaced_by_its_class(tmp_path):
     """As transformers wraps the layers of an encoder that has run."""
     part = Block()
     part.forward = lambda x: x + 1
-    graphs.shelves(tmp_path, OPTIONS, 8)(part)
+    graphs.shelves(tmp_path, OPTIONS, 8, "native")(part)
     assert torch.equal(part(torch.ones(2)), torch.full((2,), 2.0))
     assert list(tmp_path.rglob("*.graph")) == []

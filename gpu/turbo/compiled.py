@@ -22,7 +22,7 @@ NETWORKS = ("transformer", "transformer_2")
 
 GRAPHS = 64
 """Forms of one part that may be compiled: of Z-Image's block three, each alone and in a batch, in
-bfloat16 and in 8 bits, with and without an adapter. Beyond torch's 8 it would run uncompiled."""
+bfloat16 and in 8 bits, and as many with an adapter. Beyond torch's 8 it would run uncompiled."""
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyreel" / "inductor"
 """What was compiled: torch's own default is under /tmp, which does not outlive a restart."""
@@ -59,7 +59,9 @@ def _compile_zimage(pipe: ZImagePipeline, options: dict[str, Any]) -> None:
     # all is traced again: half of what a new process takes to find what was compiled before.
     torch._dynamo.config.specialize_float = True
     zimage.make_fusible(pipe)
-    put = graphs.shelves(CACHE.parent / "graphs", options, GRAPHS)
+    processors = {one.processor for one in pipe.transformer.modules() if hasattr(one, "processor")}
+    (attention,) = {str(one._attention_backend or "native") for one in processors}
+    put = graphs.shelves(CACHE.parent / "graphs", options, GRAPHS, attention)
     # Not their calls: hooks, the decoder's with a new one for each picture, stay outside.
     for part in (*_blocks(pipe.transformer), *pipe.text_encoder.layers, pipe.vae.decoder):
         put(part)

@@ -3,10 +3,12 @@
 Inductor's own cache keeps kernels. What it leaves to every process is to trace a part, to take its
 graph apart and to find the kernels: on an H100 17 of the 30 s before a first picture. Here each
 form of a part is one file, with the conditions under which it holds (torch's guards): shapes,
-types, devices, settings. What guards cannot say across processes, the code itself, is in the name
-of the folder. Where torch cannot keep a form, or a part wears an adapter, it is compiled as ever.
+types, devices, settings. What guards cannot say across processes, the code itself and how it
+attends, is in the name of the folder. Where torch cannot keep a form, or a part wears an adapter,
+it is compiled as ever.
 
-The files are pickles, as Inductor's own are, in a folder that only this user writes.
+The files are pickles, as Inductor's own are: they are read from a folder that only this user may
+write to.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import fcntl
 import hashlib
 import inspect
 import logging
+import os
+import platform
 import secrets
 import shutil
 import time
@@ -83,7 +87,7 @@ class Shelf:
         if len(self.forms) >= self.most:
             return None
         try:
-            with _alone(self.folder):
+            with alone(self.folder):
                 self._read()
                 return self._fitting(*args, **named) or self._compile(args, named)
         except Exception as error:  # torch names no kinds for what it cannot keep
@@ -103,8 +107,11 @@ class Shelf:
         finally:
             args[0].forward = ours
         self.forms.insert(0, form)
-        self.seen.add(_write(form, self.folder))
-        sweep(self.folder.parent.parent)
+        try:
+            self.seen.add(_write(form, self.folder))
+            sweep(self.folder.parent.parent)
+        except Exception as error:  # a full disk, or what torch cannot write: the form is good
+            LOG.warning("%s is not kept on disk: %r", self.kind.__name__, error)
         return form
 
     def _read(self) -> None:
@@ -116,13 +123,16 @@ class Shelf:
                 self.forms.append(form)
 
 
-def shelves(root: Path, options: dict[str, Any], most: int) -> Callable[[nn.Module], None]:
+def shelves(
+    root: Path, options: dict[str, Any], most: int, attention: str
+) -> Callable[[nn.Module], None]:
     """Return what lets a part run compiled; parts of one class share their forms.
 
     Args:
         root: folder of the files.
         options: of torch.compile.
         most: forms of one class that are kept.
+        attention: the backend, which no guard tells.
     """
     by_kind: dict[type[nn.Module], Shelf] = {}
 
@@ -130,12 +140,14 @@ def shelves(root: Path, options: dict[str, Any], most: int) -> Callable[[nn.Modu
         kind = type(part)
         # Something stands before the class's own forward; or what no file can hold.
         if "forward" in vars(part) or options.get("backend", "inductor") != "inductor":
-            part.forward = torch.compile(part.forward, **options)
-            return
-        if kind not in by_kind:
-            folder = root / stamp() / f"{kind.__module__}.{kind.__qualname__}"
-            by_kind[kind] = Shelf(kind, folder, options, most)
-        part.forward = partial(by_kind[kind], part)
+            run: Any = torch.compile(part.forward, **options)
+        else:
+            if kind not in by_kind:
+                name = f"{kind.__module__}.{kind.__qualname__}-{attention}"
+                by_kind[kind] = Shelf(kind, root / stamp() / name, options, most)
+            run = partial(by_kind[kind], part)
+        run.is_compiled = True  # for `gpu.lora`; a hook's forward about it has its attributes
+        part.forward = run
 
     return put
 
@@ -150,10 +162,10 @@ def sweep(root: Path) -> None:
 @cache
 def stamp() -> str:
     """Return 16 hex digits that change with the code and the machine that graphs are made for."""
-    told = hashlib.sha256()
+    told = hashlib.sha256(platform.python_version().encode())
     for name in PACKAGES:
         told.update(f"{name} {_version(name)}\n".encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         told.update(file.read_bytes())
     told.update(torch.backends.cpu.get_cpu_capability().encode())
     if torch.cuda.is_available():
@@ -196,9 +208,17 @@ def _write(form: Any, folder: Path) -> Path:  # noqa: ANN401
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process compile, while others wait for what it writes: a decoder takes a minute."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process compile, while others wait for what it writes: a decoder takes a minute.
+
+    Raises:
+        PermissionError: where another user may have put a file there.
+    """
+    for place in (folder.parents[1], folder.parent, folder):
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        told = place.stat()
+        if told.st_uid != os.getuid() or told.st_mode & 0o022:
+            raise PermissionError(f"{place}: others may write there; chmod go-w, or remove it")
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # which ends with the process
         yield
