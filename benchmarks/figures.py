@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("torch", "diffusers", "prefect", "duckdb", "pillow", "imageio-ffmpeg")
@@ -63,12 +64,22 @@ def write(name: str, figures: Sequence[Figure], *, device: str = "cpu") -> Path:
 
 
 def alike(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Return whether two records may stand in one table: of one card, one day, the same libraries.
+    """Return whether two records may stand in one table: a kind of card, a day, the libraries.
 
-    The processor beside the card may be another: cards are lent with more or fewer cores.
+    The machine beside the card may be another, as `moved` tells: cards are lent in several.
     """
     beside = {"machine": None, "figures": None}
     return {**one, **beside} == {**other, **beside}
+
+
+def moved(told: Mapping[str, Any], to: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a record's figures for another's table; those of another machine say so."""
+    if told["machine"] == to["machine"]:
+        return list(told["figures"])
+    beside = f"beside {told['machine']['cores']} cores"
+    return [
+        {**one, "note": "; ".join(filter(None, (one["note"], beside)))} for one in told["figures"]
+    ]
 
 
 def versions() -> Iterator[tuple[str, str]]:

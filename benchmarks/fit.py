@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.figures import RESULTS, Figure, alike, write
+from benchmarks.figures import RESULTS, Figure, alike, moved, write
 from benchmarks.random_weights import make
 from configs.errors import KeyreelError, Rejected
 from configs.home import Home
@@ -243,8 +243,6 @@ def figures(ran: Ran) -> Iterator[Figure]:
 def join(paths: Sequence[Path]) -> None:
     """Write `results/fit.json` from what several runs wrote; a row again replaces the one before.
 
-    A machine beside the card may be another: that of the first is told.
-
     Raises:
         ValueError: where they ran on unlike cards or libraries, which one table can't tell.
     """
@@ -253,7 +251,7 @@ def join(paths: Sequence[Path]) -> None:
         if not alike(one, told[0]):
             ran = [{**head, "figures": "..."} for head in (one, told[0])]
             raise ValueError(f"{path}: ran on {ran[0]}, {paths[0]} on {ran[1]}")
-    figures = {figure["metric"]: figure for one in told for figure in one["figures"]}
+    figures = {figure["metric"]: figure for one in told for figure in moved(one, told[0])}
     whole = {**told[0], "figures": list(figures.values())}
     text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     (RESULTS / "fit.json").write_text(text, encoding="utf-8")

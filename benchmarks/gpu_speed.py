@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.figures import RESULTS, Figure, alike
+from benchmarks.figures import RESULTS, Figure, alike, moved
 from benchmarks.mini.told import record, table, write
 
 PARTS = {"image": "benchmarks.speed.picture", "video": "benchmarks.speed.clip"}
@@ -81,7 +81,7 @@ def merged(before: Mapping[str, Any], piece: str, told: Mapping[str, Any]) -> di
     if not alike(before, told):
         return dict(told)
     others = [one for one in before["figures"] if not one["metric"].startswith(f"{piece}: ")]
-    return {**told, "figures": others + told["figures"]}
+    return {**before, "figures": others + moved(told, before)} if others else dict(told)
 
 
 if __name__ == "__main__":

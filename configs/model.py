@@ -155,11 +155,17 @@ class Model(Declaration):
     """Frames a second that the clip was trained at."""
     memory_gb: Amount = 0
     """What the weights and their work take together."""
+    fp8_memory_gb: Amount = 0
+    """The same with `quantisation: fp8`; 0: not measured, and taken to be no less."""
     seconds: Amount = 1.0
     """A first guess of the time one picture or clip takes, until executions are recorded."""
     megabytes: Amount = 1.0
     """A first guess of the file's size."""
     note: Words = Words()
+
+    def memory(self, quantisation: str) -> float:
+        """Return the gigabytes that the weights and their work take, with this quantisation."""
+        return (quantisation == "fp8" and self.fp8_memory_gb) or self.memory_gb
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

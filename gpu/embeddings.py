@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 ROOM = 256_000_000
 """Bytes of main memory: a prompt of 512 tokens takes 2.6 MB for Z-Image and 4.2 MB for Wan."""
 
-Key = tuple[str, str, str, int, str]
-"""Fingerprint, number format and device of the model, most tokens, SHA-256 of the words."""
+Key = tuple[str, str, str, bool, int, str]
+"""Fingerprint, number format and device of the model, whether it is compiled, which rounds
+otherwise; most tokens, SHA-256 of the words."""
 
 
 class Embeddings:
@@ -68,7 +69,7 @@ class Embeddings:
     def _of(self, pipe: DiffusionPipeline, spec: WeightsSpec, words: str, most: int) -> Any:  # noqa: ANN401
         """Return one embedding on the pipeline's device: a tensor for Wan, a list for Z-Image."""
         text = hashlib.sha256(words.encode()).hexdigest()
-        key = spec.fingerprint, spec.dtype, spec.device, most, text
+        key = spec.fingerprint, spec.dtype, spec.device, spec.fit.compile, most, text
         with self._lock:
             if kept := self._held.get(key):
                 self._held.move_to_end(key)

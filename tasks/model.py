@@ -116,6 +116,7 @@ def spec_of(
         offload: as the profile says it.
     """
     device = detect() if pixels["device"] == "cuda" else processor()
+    fit = Fit.of(pixels, "none")
     return WeightsSpec(
         folder=folder_of(model, home),
         pipeline=model.pipeline,
@@ -123,7 +124,7 @@ def spec_of(
         dtype=pixels["dtype"],
         device=pixels["device"],
         files=files_of(model, home),
-        fit=Fit.of(pixels, offload_for(device, offload, model.memory_gb)),
+        fit=replace(fit, offload=offload_for(device, offload, model.memory(fit.quantisation))),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
@@ -43,7 +44,8 @@ def test_a_piece_joins_what_such_a_card_measured_that_day():
     before, again = record(figure), record([Figure("fp8: picture", 3.0, "s")])
     both = gpu_speed.merged(before, "fp8", again)["figures"]
     assert [one["value"] for one in both] == [2.0, 3.0]
-    assert gpu_speed.merged({**before, "machine": {}}, "fp8", again)["figures"] == both
+    elsewhere = gpu_speed.merged({**before, "machine": {}}, "fp8", again)
+    assert [one["note"] for one in elsewhere["figures"]] == ["", f"beside {os.cpu_count()} cores"]
     for other in ({"date": "2001-01-01"}, {"versions": {}}, {"device": "another"}):
         assert gpu_speed.merged({**before, **other}, "fp8", again) == again
     assert gpu_speed.merged({}, "fp8", again) == again

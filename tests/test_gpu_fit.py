@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -160,6 +161,18 @@ def test_the_key_says_what_changes_pixels_and_no_more():
 def test_an_offload_suits_device_and_model(device, wanted, memory_gb, chosen):
     """A processor computes where the weights are."""
     assert offload_for(device, wanted, memory_gb) == chosen
+
+
+def test_experts_in_eight_bits_stay_on_a_card_of_80_gb():
+    """TurboDiffusion's and the plain A14B; in bfloat16 they take turns."""
+    from configs.home import Home
+    from configs.library import Library
+
+    models = Library.open(Home(Path("no-home"))).models
+    card = Device("cuda", "a card", 85)
+    for name in ("turbowan2.2-i2v-a14b", "wan2.2-i2v-a14b"):
+        ways = [offload_for(card, "auto", models[name].memory(kind)) for kind in ("none", "fp8")]
+        assert ways == ["model", "none"]
 
 
 def test_the_neutral_ways_come_first():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from benchmarks.random_weights import make
 from gpu.checkpoint.assemble import ARCHITECTURES
-from gpu.turbo import fp8
+from gpu.turbo import compiled, fp8
 from gpu.turbo.compiled import compile_pipeline
 from gpu.turbo.zimage import make_fusible, rotate
 from gpu.weights import WeightsSpec
@@ -99,6 +101,25 @@ def test_another_size_or_prompt_compiles_nothing(plain):
     draw(ours, side=96)
     draw(ours, side=80, words="one two three " * 30)
     assert len(graphs) == 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor compiles for a CPU with g++")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by Inductor's own import
+def test_a_new_process_draws_the_same_picture_from_kept_graphs(plain, tmp_path, monkeypatch):
+    """From words to pixels nothing is traced, and each byte is that of the process before."""
+    monkeypatch.setattr(compiled, "CACHE", tmp_path / "inductor")
+    pictures = []
+    for traced in (5, 0):
+        torch.compiler.reset()
+        counters.clear()
+        ours = fresh()
+        compile_pipeline(ours)
+        pictures.append(draw(ours))
+        assert counters["stats"]["unique_graphs"] == traced
+    assert torch.equal(*pictures)
+    assert torch.allclose(pictures[0], draw(plain), atol=1e-4)
 
 
 @pytest.mark.long

@@ -86,7 +86,7 @@ def _heard(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of d
 
 
 def _given(bench: Bench, network: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401  (of diffusers)
-    """Return noise, with a keyframe's latents where the network takes them, and words."""
+    """Return noise in each of the network's channels, a keyframe's too, and a prompt's words."""
     chance, like = torch.Generator().manual_seed(5), network.patch_embedding.weight
     width, height, _ = bench.size
     shape = network.config.in_channels, (_frames(bench) - 1) // 4 + 1, height // 8, width // 8
