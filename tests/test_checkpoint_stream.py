@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -47,6 +47,15 @@ def test_every_tensor_comes_back_bit_for_bit(tensors, small, tmp_path):
         for name, read in zip(order, stream(file.path, wanted, "cpu"), strict=True):
             assert (read.dtype, read.shape) == (tensors[name].dtype, tensors[name].shape)
             assert read.view(-1).view(torch.uint8).equal(tensors[name].view(-1).view(torch.uint8))
+
+
+def test_what_lies_together_is_read_in_whole_pieces(small):
+    """Whatever tensors begin and end within; a gap begins another piece, none is longer."""
+    ends = [0, 100, 9_000, 9_000, 20_000, 20_001]
+    together = [Span(torch.uint8, (end - begin,), begin, end) for begin, end in pairwise(ends)]
+    apart = Span(torch.uint8, (5,), 30_000, 30_005)
+    sizes = [cuts[-1].end - cuts[0].begin for cuts in streams._reads([*together, apart])]
+    assert sizes == [4096] * 4 + [20_001 - 4 * 4096, 5]
 
 
 def test_a_file_cut_short_while_it_is_read(tensors, small, tmp_path):

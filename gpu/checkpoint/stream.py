@@ -117,7 +117,7 @@ def stream(path: Path, spans: Sequence[Span], device: str) -> Iterator[torch.Ten
 
 
 def _reads(spans: Sequence[Span]) -> Iterator[list[_Cut]]:
-    """Yield what is read at once: pieces of tensors that follow each other, as much as there is."""
+    """Yield what is read at once: pieces of tensors that follow each other, PIECE bytes of them."""
     held: list[_Cut] = []
     for span in spans:
         begin = span.begin
