@@ -133,27 +133,23 @@ def awaiting(home: Home, campaign: str = "") -> list[Keyframe]:
     return [one for one in keyframes(home, campaign) if one.waits]
 
 
-def settled(
-    home: Home, name: str, start: dt.date | None, moment: dt.datetime, draw: str
-) -> tuple[dt.date | None, str]:
-    """Return the first day, and the text that a seed is drawn from where none is given.
+def settled(home: Home, name: str, start: dt.date | None, moment: dt.datetime) -> dt.date | None:
+    """Return the first day; none where it is the campaign's own, whenever that is looked at.
 
-    Where a person must approve, both are the same for every run of these days: the one that goes on
-    after the verdicts makes the shots that were judged.
+    Where a person must approve, it stays that of the run's beginning: the run that goes on after
+    the verdicts makes the shots that were judged.
 
     Args:
         home: the workspace.
         name: of a file in its `campaigns/`.
         start: first day, in place of the campaign's own.
         moment: aware; when the run began.
-        draw: the text where nobody approves.
     """
     campaign = load_campaign(home.find_campaign(name), home).campaign
     if campaign.approve is None:
-        return start, draw
+        return start
     today = moment.astimezone(ZoneInfo(campaign.calendar.timezone)).date()
-    first = start or first_day(campaign.calendar, today)
-    return first, f"{campaign.name} {first}"
+    return start or first_day(campaign.calendar, today)
 
 
 def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:

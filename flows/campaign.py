@@ -18,7 +18,6 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
@@ -80,7 +79,7 @@ def campaign(
         start: In place of the campaign's own. Empty: as the campaign says.
         profile: Which machine's models. Empty: as the campaign says, or what fits.
         seed: The number that chance starts from, in place of the campaign's own. Empty: that, or
-            one drawn from this flow run's id, so that a retry draws the same.
+            one drawn from its name, so that the same days are the same work.
 
     Returns:
         The run's id.
@@ -95,10 +94,8 @@ def make_week(
     """Make a campaign in the flow run this is called in, as `campaign` says."""
     tell_delay(home, name)
     take_answers(home)
-    start, draw = settled(home, name, start, began(), str(flow_run.get_id()))
-    prepared, damaged = prepare_whole(
-        home, name, start=start, profile=profile, seed=seed, draw=draw
-    )
+    start = settled(home, name, start, began())
+    prepared, damaged = prepare_whole(home, name, start=start, profile=profile, seed=seed)
     for said in damaged:
         get_run_logger().warning("made again: %s", said)
     ended = carry_out(home, prepared)

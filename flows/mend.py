@@ -28,7 +28,6 @@ def prepare_whole(
     start: dt.date | None = None,
     profile: str | None = None,
     seed: int | None = None,
-    draw: str = "",
 ) -> tuple[Prepared, tuple[str, ...]]:
     """Prepare a campaign whose finished work is all there; see `prepare`.
 
@@ -39,7 +38,7 @@ def prepare_whole(
     Raises:
         BadInput: as `prepare`; and where it would take more than the campaign's budget.
     """
-    prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
+    prepared = prepare(home, name, start=start, profile=profile, seed=seed)
     store = Store(home.store)
     lost = tuple(
         said
@@ -47,7 +46,7 @@ def prepare_whole(
         if prepared.plan.states[key] == "cached" and (said := _lost(store, key))
     )
     if lost:
-        prepared = prepare(home, name, start=start, profile=profile, seed=seed, draw=draw)
+        prepared = prepare(home, name, start=start, profile=profile, seed=seed)
     check_budget(prepared.plan, prepared.resolved.loaded.source)
     return prepared, lost
 

@@ -139,7 +139,6 @@ def prepare(
     start: dt.date | None = None,
     profile: str | None = None,
     seed: int | None = None,
-    draw: str = "",
 ) -> Prepared:
     """Load, resolve and plan a campaign of the home; spends nothing.
 
@@ -149,12 +148,11 @@ def prepare(
         start: first day, in place of the campaign's own.
         profile: in place of the campaign's own.
         seed: in place of the campaign's own.
-        draw: where no seed is given at all, the text that one is drawn from.
 
     Raises:
         BadInput: where anything the campaign says or names is wrong.
     """
-    resolved = resolve(home, name, start=start, profile=profile, seed=seed, draw=draw)
+    resolved = resolve(home, name, start=start, profile=profile, seed=seed)
     return Prepared(resolved, plan(resolved))
 
 

@@ -53,7 +53,6 @@ def resolve(
     start: dt.date | None = None,
     profile: str | None = None,
     seed: int | None = None,
-    draw: str = "",
 ) -> Resolved:
     """Look up everything that a campaign of the home names.
 
@@ -63,8 +62,8 @@ def resolve(
         today: in place of the clock's.
         start: first day, in place of the campaign's own.
         profile: in place of the campaign's own.
-        seed: in place of the campaign's own.
-        draw: where no seed is given at all, the text that one is drawn from.
+        seed: in place of the campaign's own. Without either, one is drawn from its name: the same
+            days again are the same work, and other days other work.
 
     Raises:
         BadInput: where something is wrong, missing or broken; files are named with the line
@@ -73,7 +72,7 @@ def resolve(
     loaded, library = _load(home, name)
     pipeline = library.pipeline(loaded.campaign.pipeline)
     profile_id, device = device_for(profile or loaded.campaign.profile, library)
-    seed = first_seed(seed, loaded.campaign.seed, draw)
+    seed = first_seed(seed, loaded.campaign.seed, loaded.campaign.name)
     loaded = _with(loaded, start=start, seed=seed)
     layers = Layers.build(loaded, pipeline, profile_id, library)
     today = today or dt.datetime.now(ZoneInfo(loaded.campaign.calendar.timezone)).date()

@@ -6,7 +6,6 @@ Where nothing is to be done, Prefect is not even imported.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from collections.abc import Mapping
 
 from catalogs.record import Run
@@ -24,14 +23,9 @@ from flows.server import server
 def run(
     home: Home, campaign: str, start: dt.date | None, profile: str | None, seed: int | None
 ) -> int:
-    """Run a campaign, showing what a person wants to see; return the exit code.
-
-    A seed that nobody gave is drawn here, once, and handed to the flow as a parameter.
-    """
-    start, draw = settled(home, campaign, start, dt.datetime.now(dt.UTC), secrets.token_hex(8))
-    (resolved, plan), lost = prepare_whole(
-        home, campaign, start=start, profile=profile, seed=seed, draw=draw
-    )
+    """Run a campaign, showing what a person wants to see; return the exit code."""
+    start = settled(home, campaign, start, dt.datetime.now(dt.UTC))
+    (resolved, plan), lost = prepare_whole(home, campaign, start=start, profile=profile, seed=seed)
     screen.lost(lost)
     screen.say(plan.headline())
     if not plan.work():

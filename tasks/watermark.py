@@ -136,9 +136,7 @@ def draw(node: Node, studio: Studio) -> Image.Image:
     beneath = mark.framing.draw(open_photo(studio.path(node, "image")))
     logo = choose(mark, own, light or recolour(own, WHITE), beneath)
     overlay = Image.new("RGBA", (mark.width, mark.height))
-    faded = logo.getchannel("A").point(lambda alpha: alpha * mark.opacity)
-    logo.putalpha(faded)
-    overlay.paste(logo, mark.corner(logo.size))
+    overlay.paste(faded(logo, mark.opacity), mark.corner(logo.size))
     return overlay
 
 
@@ -157,11 +155,26 @@ def choose(mark: Mark, own: Image.Image, light: Image.Image, beneath: Image.Imag
     for logo in (own, light, recolour(own, INK)):
         x, y = mark.corner(logo.size)
         ground = beneath.crop((x, y, x + logo.width, y + logo.height))
-        contrasts.append((contrast(luminance(logo), luminance(ground)), logo))
+        contrasts.append((contrast(_seen(mark, logo, ground), luminance(ground)), logo))
     for found, logo in contrasts:
         if found >= LEGIBLE:
             return logo
     return max(contrasts, key=lambda pair: pair[0])[1]
+
+
+def faded(logo: Image.Image, opacity: float) -> Image.Image:
+    """Return the logo with so much of its opacity."""
+    made = logo.copy()
+    made.putalpha(logo.getchannel("A").point(lambda alpha: alpha * opacity))
+    return made
+
+
+def _seen(mark: Mark, logo: Image.Image, ground: Image.Image) -> float:
+    """Return the luminance of the logo as it shows the ground through: less far from it."""
+    shown, over = ground.copy(), faded(logo, mark.opacity)
+    shown.paste(over, mask=over)
+    shown.putalpha(logo.getchannel("A"))
+    return luminance(shown)
 
 
 def luminance(image: Image.Image) -> float:
@@ -215,7 +228,7 @@ def open_logo(path: Path) -> Image.Image:
 
 STAGE = Stage(
     id="watermark",
-    version=1,
+    version=2,
     takes={"image": "image"},
     gives={"overlay": "overlay"},
     lane="cpu",

@@ -84,7 +84,7 @@ def test_a_rejected_shot_ends_the_waiting(home):
     assert latest_run(home.runs, "stills").state == "done"
 
 
-def test_approval_settles_days_and_seed(home):
+def test_approval_settles_days(home):
     """A run that goes on after midnight draws the shots that were judged, and no new ones."""
     import datetime as dt
 
@@ -96,8 +96,7 @@ def test_approval_settles_days_and_seed(home):
     del brief["seed"]
     (home.campaigns / "weekly.yaml").write_text(yaml.safe_dump(brief), "utf-8")
     sunday = dt.datetime(2026, 3, 1, 15, 59, tzinfo=dt.UTC)  # 23:59 in Shanghai
-    start, draw = settled(home, "weekly", None, sunday, "random")
-    assert (start, draw) == (dt.date(2026, 3, 2), "stills 2026-03-02")
-    late, _ = settled(home, "weekly", None, sunday + dt.timedelta(minutes=1), "random")
-    assert late == dt.date(2026, 3, 9)
-    assert settled(home, "weekly", start, sunday, "x") == (start, draw)
+    start = settled(home, "weekly", None, sunday)
+    assert start == dt.date(2026, 3, 2)
+    assert settled(home, "weekly", None, sunday + dt.timedelta(minutes=1)) == dt.date(2026, 3, 9)
+    assert settled(home, "weekly", start, sunday) == start

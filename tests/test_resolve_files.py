@@ -146,8 +146,14 @@ def test_the_seed_is_the_first_that_is_given(desk: Desk):
     assert desk.found(seed=0).campaign.seed == 0
     assert desk.found().campaign.seed == 20260302
     desk.brief.pop("seed")
-    drawn = [desk.found(draw=run).facts.seed for run in ("run-1", "run-1", "run-2")]
-    assert drawn[0] == drawn[1] != drawn[2]
+    first, again = (
+        {shot.day.iso: shot.seed for shot in desk.found(start=dt.date(2026, 3, day)).shots}
+        for day in (2, 3)
+    )
+    both = first.keys() & again.keys()
+    assert both
+    assert {day: first[day] for day in both} == {day: again[day] for day in both}
+    assert len({*first.values()}) == len(first)
 
 
 def test_another_first_day(desk: Desk):

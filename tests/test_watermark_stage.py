@@ -126,6 +126,13 @@ class TestVariant:
         chosen = choose(mark(), shape, recolour(shape, WHITE), beneath)
         assert chosen.getpixel((50, 20))[:3] == expected
 
+    def test_a_logo_is_judged_as_it_shows_the_ground_through(self):
+        """Dark on festive red reads well when opaque, but not at four fifths; white still does."""
+        own = Image.new("RGBA", (40, 20), (40, 30, 30, 255))
+        red, white = Image.new("RGB", (1080, 1920), (190, 90, 60)), recolour(own, WHITE)
+        assert choose(mark(opacity=1.0), own, white, red) is own
+        assert choose(mark(opacity=0.8), own, white, red) is white
+
     def test_only_what_lies_beneath_the_logo_counts(self):
         """A dark picture with a light corner takes the brand's own logo in that corner."""
         beneath = Image.new("RGB", (1080, 1920), (10, 10, 10))
