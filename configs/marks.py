@@ -17,6 +17,7 @@ import yaml
 
 from configs.base import Json
 from configs.errors import BadField
+from configs.traps import COLOUR, PLAIN_COLON, PLAIN_SPACES, QUOTE_COLOUR, WIDE, advice
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
@@ -32,13 +33,6 @@ _Events = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})$")
 _FLOAT = re.compile(
     r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18}(?=[eE]))([eE][-+]?[0-9]{1,2})?$"
-)
-_COLOUR = re.compile(r":\s+#[0-9a-fA-F]{6}\b")
-_TRAPS = (
-    (_COLOUR, 'put a colour in quotes, "#B3122B": after a space, # starts a comment'),
-    (re.compile("："), "write `: `, not the full-width `：`"),
-    (re.compile(r"^\s*\t", re.MULTILINE), "indent with spaces, not tabs"),
-    (re.compile(r"[:,\[{]\s*[@`%*&]"), "put text that starts with a special sign in quotes"),
 )
 _WORDS: dict[str, Json] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -216,8 +210,8 @@ class _Composer:
         made = Spot(*_position(event.start_mark))
         if isinstance(event, yaml.ScalarEvent):
             made.value = _plain(event.value) if event.implicit[0] else event.value
-            if event.value == "" and _COLOUR.match(":" + self.rest(made)):
-                raise self.bad(event, f"is empty; {_TRAPS[0][1]}")
+            if event.value == "" and COLOUR.match(":" + self.rest(made)):
+                raise self.bad(event, f"is empty; {QUOTE_COLOUR}")
         elif isinstance(event, yaml.SequenceStartEvent):
             self.items(made, depth)
         else:
@@ -260,6 +254,8 @@ class _Composer:
                 raise self.bad(event, f"the key {_name(key)} stands on line {line} already")
             made.keys[key] = _position(event.start_mark)
             values[key] = made.hold(key, self.spot(depth + 1))
+            if values[key] is None and "：" in key:
+                raise self.bad(event, f"{_name(key)} is empty; {PLAIN_COLON}")
         self.events.get_event()
         made.value = values
 
@@ -270,6 +266,8 @@ class _Composer:
             raise self.bad(event, "a key must be plain text")
         if event.value == "<<" and event.implicit[0]:
             raise self.bad(event, "merge keys (`<<`) are not read; write the keys out")
+        if event.value.startswith(WIDE):
+            raise self.bad(event, PLAIN_SPACES)
         return event, event.value
 
     def bad(self, event: yaml.Event, message: str) -> BadField:
@@ -278,14 +276,16 @@ class _Composer:
 
     def malformed(self, error: yaml.MarkedYAMLError) -> BadField:
         line, column = _position(error.problem_mark)
-        if not 0 < line <= len(self.lines):  # at the end: what was left open says more
+        context = error.context or ""
+        # A key without its colon, or what was left open at the end: where it began says more.
+        if "simple key" in context or not 0 < line <= len(self.lines):
             line, column = _position(error.context_mark)
         message = f"is not YAML: {error.problem or error.context}"
-        near = "\n".join(self.lines[max(line - 2, 0) : line])
-        for trap, advice in _TRAPS:
-            if trap.search(near):
-                message += f"; {advice}"
-                break
+        if told := advice(self.lines, line, column):
+            line, column, message = told.line, told.column, f"{message}; {told.text}"
+        elif "flow" in context:
+            opened, _ = _position(error.context_mark)
+            message += f"; close the bracket of line {opened}, or part what it holds with `,`"
         return BadField(message, file=self.file, line=line, column=column)
 
 

@@ -126,7 +126,20 @@ class TestRefused:
             ("a: 1\n---\nb: 2\n", "a second document", 2, 1),
             ("a: [1, 2", "not YAML", 1, 4),
             ("\ta: 1", "indent with spaces, not tabs", 1, 1),
-            ("name： a\nb: 1", "full-width", 2, 2),
+            ("name： a\nb: 1", "full-width", 1, 5),
+            ("a: 1\nname：a\n\nb: 1", "full-width", 2, 5),
+            ("a: {b：all, c: [d]}", "b：all is empty; write `: `, not the full-width", 1, 5),
+            ("a:\n  b: x\n　　c: y\n", "plain spaces", 3, 1),
+            ("a:\n  b: x\n\u00a0 c: y\n", "plain spaces", 3, 1),
+            ("a:\n  b: “c: d”\n", "plain quotes", 2, 6),
+            ("a: 1\nb:2\nc: 3\n", "a space after `:`", 2, 3),
+            ("a: b: c\n", "put text with `: ` in it in quotes", 1, 6),
+            ("a: 1\nb: [c, d\ne: f\n", "close the bracket of line 2", 3, 2),
+            ("a:\n  - b: 1\n    c: 2\n   d: 3\n", "begins 3 spaces in, `c` above 4", 4, 4),
+            ("a:\n  - b: 1\n   c: 2\n", "begins 3 spaces in, `b` above 4", 3, 4),
+            ("a:\n  - b: 1\n    c: 2\n - b: 3\n", "begins 1 space in, `-` above 2", 4, 2),
+            ("a:\n  b: 1\n   c: 2\n", "begins 3 spaces in, `b` above 2; let them", 3, 4),
+            ("a:\n    b: 1\n  c: 2\n", "begins 2 spaces in, `b` above 4", 3, 3),
             ("colour: #B3122B", 'quotes, "#B3122B"', 1, 8),
             ("a: {colour: #B3122B}", 'quotes, "#B3122B"', 0, 0),
             ("a: @b", "special sign in quotes", 1, 4),
@@ -136,6 +149,20 @@ class TestRefused:
     def test_one_sentence_names_the_place(self, write, text, message, line, column):
         """Each case is told at its line and column, with what to write instead."""
         refused(write(text), message, line, column)
+
+    @pytest.mark.parametrize("text", ["a: [1]]\n", "- a\nb: 1\n", "a: 1\n- b\n"])
+    def test_lines_that_begin_alike_are_not_blamed(self, write, text):
+        """What else is wrong is said in the parser's own words."""
+        with pytest.raises(BadField, match="is not YAML") as caught:
+            read(write(text))
+        assert "alike" not in caught.value.message
+
+    @pytest.mark.parametrize("line", ["{," * 250_000, "a: b" * 120_000 + ": c", " -" * 250_000])
+    def test_a_giant_line_is_not_searched(self, write, line):
+        """A message costs as little as one for a short line."""
+        with pytest.raises(BadField) as caught:
+            read(write(f"a: 1\n b: 2\n{line}"))
+        assert len(str(caught.value)) < 400
 
     def test_an_alias_bomb(self, write):
         """Ten levels of ten aliases would be 10^10 values."""
