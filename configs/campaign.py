@@ -168,7 +168,7 @@ class Campaign(Declaration):
     }
     """The axes whose product is the list of shots; `day` takes weekdays (`mon`) or ISO dates."""
     prompt: Prompt = Prompt()
-    deliveries: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    deliveries: Annotated[tuple[str, ...], Field(min_length=1)]
     """Rows of deliveries.yaml: the platforms to deliver to."""
     publish: dict[Slug, Clock] = {}
     """When each delivery goes out on its shot's day, `{douyin: "18:30"}`, in the calendar's

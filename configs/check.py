@@ -50,7 +50,8 @@ def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadFi
         yield marks.bad(("profile",), unknown("profile", campaign.profile, profiles))
     for index, name in enumerate(campaign.deliveries):
         if name not in library.deliveries:
-            yield marks.bad(("deliveries", index), unknown("delivery", name, library.deliveries))
+            message = unknown("delivery", name, library.deliveries, _called(library))
+            yield marks.bad(("deliveries", index), message)
     for name in campaign.publish:
         if name not in campaign.deliveries:
             message = unknown("delivery of this campaign", name, campaign.deliveries)
@@ -65,6 +66,12 @@ def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadFi
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         hint = nearest(zone, zoneinfo.available_timezones()) or "; write one like Asia/Shanghai"
         yield marks.bad(("calendar", "timezone"), f"no time zone {short(zone)}{hint}")
+
+
+def _called(library: Library) -> dict[str, str]:
+    """Return the id of each delivery by its name in Chinese and English."""
+    rows = library.deliveries.items()
+    return {name: key for key, row in rows for name in (row.name.zh, row.name.en)}
 
 
 def _forbidden(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadField]:

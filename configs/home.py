@@ -70,6 +70,10 @@ class Home:
             for path in (Path.cwd() / name, self.root / name, self.campaigns / name):
                 if (file := self.inside(str(path))).is_file():
                     return file
+        if not self.campaigns.is_dir():
+            raise BadInput(
+                f"no home at {self.root}; name another, or run `keyreel init {self.root}`"
+            )
         raise BadInput(f"{unknown('campaign', name, found)}; they lie in {self.campaigns}")
 
     @property

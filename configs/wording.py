@@ -58,22 +58,30 @@ _WANTED = {
 }
 
 
-def nearest(word: object, words: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the closest of `words`, or nothing where none is close."""
+def nearest(word: object, words: Iterable[str], called: Mapping[str, str] = {}) -> str:
+    """Return `; did you mean 'x'?` for the closest of `words`, or nothing where none is close.
+
+    Args:
+        word: that somebody wrote.
+        words: that may be written.
+        called: what else people call them, with the word that is meant.
+    """
     if not isinstance(word, str):
         return ""
     if "，" in word:
         return "; items are parted by `,`, not by `，`"
     lowered = {known.lower(): known for known in islice(words, MOST_COMPARED)}
+    lowered = {name.lower(): meant for name, meant in called.items()} | lowered
     found = get_close_matches(word[:80].lower(), lowered, n=1, cutoff=0.6)
     return f"; did you mean {lowered[found[0]]!r}?" if found else ""
 
 
-def unknown(what: str, word: object, words: Iterable[str]) -> str:
-    """Return the sentence for a name that is not among `words`."""
+def unknown(what: str, word: object, words: Iterable[str], called: Mapping[str, str] = {}) -> str:
+    """Return the sentence for a name that is not among `words`; see `nearest` for `called`."""
     known = sorted(words)
     listed = ", ".join(known[:MOST_LISTED]) + (", …" if len(known) > MOST_LISTED else "")
-    return f"no {what} {short(word)}{nearest(word, known) or f'; known: {listed or None}'}"
+    hint = f"; known: {listed}" if known else "; there is none"
+    return f"no {what} {short(word)}{nearest(word, known, called) or hint}"
 
 
 def short(value: object) -> str:
@@ -151,8 +159,10 @@ def sentence(errors: Sequence[ErrorDetails], value: Json) -> str:
     wanted = " or ".join(dict.fromkeys(_want(error) for error in errors))
     if value is None:
         return f"is empty; write {wanted}"
-    words = [word for error in errors for word in _words(error)]
-    return f"{short(value)} does not fit{nearest(value, words) or ';'} write {wanted}"
+    if type(value) is int and wanted.startswith("text"):
+        wanted = f'"{value}", in quotes'
+    hint = nearest(value, [word for error in errors for word in _words(error)])
+    return f"{short(value)} does not fit{hint}{'' if hint.endswith('?') else ';'} write {wanted}"
 
 
 def _want(error: ErrorDetails) -> str:

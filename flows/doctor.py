@@ -88,7 +88,8 @@ def _lacking(model: Model, home: Home) -> str:
 
     files, folder = files_of(model, home), folder_of(model, home)
     if files and not any(path.exists() for _, path in files.networks):
-        return f"no {files.networks[0][1]}; set files.root to ComfyUI's models folder"
+        whose = "TurboDiffusion's checkpoints folder" if model.turbo else "ComfyUI's models folder"
+        return f"no {files.networks[0][1]}; set files.root to {whose}"
     if not files and not (folder / "model_index.json").exists():
         return f"put its diffusers folder at {folder}"
     return ""

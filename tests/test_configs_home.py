@@ -89,6 +89,16 @@ class TestFindCampaign:
         with pytest.raises(BadInput, match="no campaign 'dmeo'; did you mean 'demo'"):
             home.find_campaign("dmeo")
 
+    def test_no_name_and_no_home(self, tmp_path):
+        """Where there are no campaigns, or the folder is none of keyreel's, it is said so."""
+        (tmp_path / "campaigns").mkdir()
+        with pytest.raises(BadInput, match="no campaign 'week'; there is none"):
+            Home(tmp_path).find_campaign("week")
+        with pytest.raises(
+            BadInput, match=r"no home at .*/none; name another, or run `keyreel init"
+        ):
+            Home(tmp_path / "none").find_campaign("week")
+
     @pytest.mark.parametrize("name", ["../outside.yaml", "/etc/outside.yaml", "a\0b.yaml"])
     def test_a_path_that_leads_outside(self, home, name):
         """It is refused even where the file exists."""

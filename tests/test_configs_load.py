@@ -123,7 +123,7 @@ class TestWrongValues:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            ("name: demo", "name: 2026", "name: 2026 does not fit; write text (in quotes"),
+            ("name: demo", "name: 2026", 'name: 2026 does not fit; write "2026", in quotes'),
             ("name: demo", "name:", "name: is empty; write text"),
             ("name: demo", "name: ../up", "name: '../up' does not fit; write lower-case"),
             ("name: demo", "name: con.", "name: 'con.' does not fit; write lower-case"),
@@ -144,6 +144,19 @@ class TestWrongValues:
             ("opacity: 0.8", "opacity: 80", "80 does not fit; write a value of at most 1"),
             ("title: {zh: 春日限定, en: Spring edition}", "title: [a]", "write text, or `{zh: …"),
             ("deliveries: [douyin, xiaohongshu, bilibili]", "deliveries: []", "at least 1 item"),
+            (
+                "[douyin, xiaohongshu, bilibili]",
+                "[小红书]",
+                "'小红书'; did you mean 'xiaohongshu'?",
+            ),
+            ("[douyin, xiaohongshu, bilibili]", "[抖音]", "'抖音'; did you mean 'douyin'?"),
+            ("[douyin, xiaohongshu, bilibili]", "[a，b]", "'a，b'; items are parted by `,`, not"),
+            ("product: all, ", "product: a，b, ", "not by `，`; write 'all'"),
+            (
+                "title: {zh: 春日限定, en: Spring edition}",
+                "title: 399",
+                'title: 399 does not fit; write "399", in quotes',
+            ),
             ("[douyin, xiaohongshu, bilibili]", "[douyin, douyin]", "'douyin' stands on line 20"),
             ("{id: mug-01", "{id: rouge-01", "'rouge-01' stands on line 13 already"),
             (
