@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from catalogs.node import Address, Input, InputFile, Node, NodeOutput
 from catalogs.record import Asset, Entry, Place, Record, Run
@@ -11,6 +14,7 @@ from tasks.stage import Draft
 
 STARTED = "2026-03-02T08:00:00+00:00"
 LOGO = InputFile("a" * 64, "brand/logo.png")
+TEXT = MappingProxyType({"out": "text"})
 FACTS = {
     "device": "cpu",
     "peak_bytes": 2_000_000_000,
@@ -26,14 +30,25 @@ def node(stage: str, shot: str, params=None, inputs=None, model: str = "", **whe
     return Node(Address(stage, shot, **where), stage, 1, params or {}, ports, model, notes=notes)
 
 
-def commit(store: Store, made: Node, text: str, *, run: str = "r1", seconds: float = 2.0) -> Record:
-    """Commit `made` with one text file at its port `out`."""
+def commit(
+    store: Store,
+    made: Node,
+    text: str,
+    *,
+    run: str = "r1",
+    seconds: float = 2.0,
+    kinds: Mapping[str, Any] = TEXT,
+) -> Record:
+    """Commit `made` with a file of `text` at each port of `kinds`."""
     with store.workspace() as desk:
-        path = desk / "out.txt"
-        path.write_text(text, encoding="utf-8")
+        drafts = {
+            port: Draft(desk / f"{port}.txt", kind, "text/plain") for port, kind in kinds.items()
+        }
+        for draft in drafts.values():
+            draft.path.write_text(text, encoding="utf-8")
         return store.commit(
             made,
-            {"out": Draft(path, "text", "text/plain")},
+            drafts,
             run=run,
             started=STARTED,
             seconds=seconds,

@@ -10,7 +10,8 @@ import pytest
 
 from catalogs import migrations
 from catalogs.catalog import Catalog
-from catalogs.record import Review
+from catalogs.node import NodeOutput
+from catalogs.record import Review, Run
 from catalogs.store import Store
 from tests.catalog_data import commit, entry, node, only, week
 
@@ -70,6 +71,30 @@ def test_assets_are_flat(catalog):
     assert row["verdict"] == "rejected"
 
 
+def test_a_delivered_file_has_the_model_and_seed_of_its_clip(tmp_path):
+    """A keyframe has its own; a delivery its clip's, else its keyframe's; an own photo's none."""
+    store = Store(tmp_path / "store")
+    catalog, shot = Catalog(tmp_path / "catalog", store), "mug-01/2026-03-02"
+    key = node("keyframe", shot, {"seed": 2**63 - 1}, model="f" * 64)
+    image = NodeOutput(key.key, "out")
+    clip = node("animate", shot, {"seed": 7}, {"image": image}, "f" * 64)
+    mark = node("watermark", shot, {}, {"image": image})
+    post = node("export", shot, {}, {"image": image, "overlay": NodeOutput(mark.key, "out")})
+    export = node("export", shot, {}, {"clip": NodeOutput(clip.key, "out")})
+    ports = {"delivery": NodeOutput(export.key, "out"), "image": image}
+    sign, photo = node("sign", shot, {}, ports), node("export", shot, {"n": 1})
+    kinds = {"clip": (clip, export, sign), "overlay": (mark,), "image": (key, post, photo)}
+    for kind, nodes in kinds.items():
+        for made in nodes:
+            commit(store, made, made.key, kinds={"out": kind})
+    found = {row["node"]: (row["model"], row["seed"]) for row in ask(catalog, "FROM v_assets")}
+    picture, moving, none = ("mini-keyframe", 2**63 - 1), ("mini-animate", 7), (None, None)
+    assert found == {
+        key.key: picture, clip.key: moving, export.key: moving, sign.key: moving,
+        post.key: picture, mark.key: none, photo.key: none,
+    }  # fmt: skip
+
+
 def test_assets_are_listed_once(catalog):
     """Reviews, runs and prompts do not multiply rows."""
     assert len(ask(catalog, "FROM v_assets")) == len(ask(catalog, "FROM assets")) == 7
@@ -98,7 +123,27 @@ def test_a_file_counts_in_the_week_it_was_made(catalog):
     """A later run that reuses a delivery adds nothing to its own week."""
     (row,) = ask(catalog, "FROM v_weekly_output")
     assert row["week"] == dt.date(2026, 3, 2)
-    assert (row["products"], row["shots"], row["files"]) == (2, 2, 2)
+    assert (row["products"], row["shots"], row["files"], row["covers"]) == (2, 2, 2, 0)
+
+
+def test_only_what_is_published_now_is_output(tmp_path):
+    """Covers are counted apart; what was made anew counts once, and what was tried not at all."""
+    store, catalog = (
+        Store(tmp_path / "store"),
+        Catalog(tmp_path / "catalog", Store(tmp_path / "store")),
+    )
+    for number, tried in enumerate(("", "", "k" * 64)):
+        made = node("sign", "mug-01/2026-03-02", {"n": number}, delivery="douyin")
+        commit(store, made, f"{number}", kinds={"delivery": "clip", "cover": "cover"})
+        run = Run(
+            id=f"r{number}", campaign="spring" + "-variants" * bool(tried), state="done",
+            started=f"2026-03-0{2 + number}T08:00:00+00:00", entries=(entry(made, "made"),),
+            parameters={"variant_of": tried} if tried else {},
+        )  # fmt: skip
+        catalog.feed_run(run)
+    (row,) = ask(catalog, "FROM v_weekly_output")
+    assert (row["campaign"], row["shots"], row["files"], row["covers"]) == ("spring", 1, 1, 1)
+    assert row["bytes"] == 1
 
 
 def test_stage_seconds_are_of_made_nodes(catalog):
@@ -130,11 +175,14 @@ def test_prompt_success_counts_shots_and_verdicts(catalog):
 
 
 def test_cache_hits_say_what_a_run_saved(catalog):
-    """The second run found all but the failed node finished: 14 s of work."""
+    """The second run found all but the failed node finished: 12 s of work.
+
+    The watermark of both shots is one node: the first run, which made all, found nothing finished.
+    """
     first, second = ask(catalog, "FROM v_cache_hits")
-    assert (first["made"], first["cached"], first["nodes"]) == (7, 1, 8)
-    assert (second["made"], second["cached"], second["nodes"]) == (0, 7, 8)
-    assert (second["hit_rate"], second["seconds_saved"]) == (7 / 8, 14.0)
+    assert (first["made"], first["cached"], first["nodes"]) == (7, 0, 7)
+    assert (second["made"], second["cached"], second["nodes"]) == (0, 6, 7)
+    assert (second["hit_rate"], second["seconds_saved"]) == (6 / 7, 12.0)
 
 
 def test_a_changed_view_is_applied_again(tmp_path, monkeypatch):
