@@ -12,12 +12,14 @@ from flows.facts import Resolved
 
 NAMED = re.compile(r"([\w-]+)\.([a-z_]+)\b")
 """`animate.seconds`, a setting, or `tiktok.max_seconds`, a rule of a delivery's row."""
+PRODUCT = re.compile(r"\bproducts\[(\d+)\]\.([a-z_]+)\b")
+"""`products[1].image`, a field of the campaign."""
 
 
 def place(
     message: str, resolved: Resolved, axes: Mapping[str, AxisValue], ids: Mapping[str, str]
 ) -> str | None:
-    """Return FILE:LINE of the setting in `message` that somebody wrote, else of the rule in it.
+    """Return FILE:LINE of the product's field, else the setting or rule, that `message` names.
 
     Args:
         message: what a stage says of a shot.
@@ -25,6 +27,8 @@ def place(
         axes: of that shot.
         ids: the pipeline's own name of each stage.
     """
+    if own := PRODUCT.search(message):
+        return resolved.loaded.source.where(("products", int(own[1]), own[2]))
     names = NAMED.findall(message)
     for name, field in names:
         if name in ids and name in KINDS and field in KINDS[name].model_fields:

@@ -92,10 +92,16 @@ def _beginning(cell: Cell, model: Model) -> Photo:
     sides = picture.width, picture.height
     if max(sides) > LONGEST * min(sides):
         raise BadPlan(
-            f"{cell.shot}: the picture is {sides[0]}x{sides[1]}; shapes up to {LONGEST}:1 are "
-            "animated: crop it"
+            f"{cell.shot}: {_named(cell) if picture.own else ''}the picture is "
+            f"{sides[0]}x{sides[1]}; shapes up to {LONGEST}:1 are animated: crop it"
         )
     return Photo(*adapt(sides, math.prod(own), model.multiple), picture.focus)
+
+
+def _named(cell: Cell) -> str:
+    """Return the field that names the product's own photo."""
+    ids = [product.id for product in cell.campaign.products]
+    return f"products[{ids.index(cell.product.id)}].image: "
 
 
 def _frames(cell: Cell, model: Model, seconds: float | None) -> int:

@@ -16,9 +16,13 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from configs.errors import BadFile
+from configs.wording import nearest
 
 MOST_PIXELS = 50_000_000
 """A 50-megapixel photo takes 150 MB as RGB, and twice that while it is converted."""
+
+LEAST_SIDE = 8
+"""Pixels: one of a model's latents covers as many, and a frame is cut to whole pairs of them."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 """Pillow opens dozens more, among them PostScript, which runs a program."""
@@ -80,8 +84,8 @@ def adapt(size: tuple[int, int], area: int, multiple: int) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    if not path.is_file():
-        raise BadFile(f"{path.name}: no such file")
+    if lacking := _lacking(path):
+        raise BadFile(f"{path.name}: {lacking}")
     try:
         # Pillow warns of spoilt EXIF and of more than 90 megapixels, in words for programmers.
         with warnings.catch_warnings(action="ignore"), _header(path) as image:
@@ -92,6 +96,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise BadFile(f"{path.name}: is cut short or broken: {error}; export it again") from error
     except ImageCms.PyCMSError as error:
         raise BadFile(f"{path.name}: its colour profile is broken; save it as sRGB") from error
+
+
+def _lacking(path: Path) -> str:
+    """Return why there is nothing to open at a path, and what to write instead; or nothing."""
+    if path.is_file():
+        return "" if path.stat().st_size else "is empty; export it again"
+    if path.is_dir():
+        return "is a folder; write the path of a picture in it"
+    if not {"http:", "https:"}.isdisjoint(path.parts):
+        return "is an address; save the picture in the home, and write its path"
+    there = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    return f"no such file{nearest(path.name, (each.name for each in there if each != path))}"
 
 
 def _header(path: Path) -> Image.Image:
@@ -111,6 +127,10 @@ def _check_header(image: Image.Image, name: str) -> None:
         raise BadFile(
             f"{name}: has {width}x{height} = {width * height / 1e6:.0f} megapixels; at most "
             f"{MOST_PIXELS // 1_000_000} are taken: make it smaller"
+        )
+    if min(width, height) < LEAST_SIDE:
+        raise BadFile(
+            f"{name}: has {width}x{height} pixels; take one whose sides have {LEAST_SIDE} or more"
         )
     # A phone's MPO is a JPEG followed by others, such as its depth map.
     if getattr(image, "is_animated", False) and image.format != "MPO":

@@ -126,7 +126,8 @@ def test_an_rgb_profile_on_a_grey_photo_is_no_matter(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.png", b"", "not an image"),
+        ("a.png", b"", "is empty; export it again"),
+        ("a.png", png_header(400, 7), "has 400x7 pixels; take one whose sides have 8 or more"),
         ("a.jpg", b"MZ\x90\0 a program", "not an image"),
         ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
@@ -135,7 +136,17 @@ def test_an_rgb_profile_on_a_grey_photo_is_no_matter(tmp_path):
         ("a.png", png_header(64, 64), "cut short or broken"),
         ("a.png", png_header(0, 64), "not an image"),
     ],
-    ids=["empty", "program", "postscript", "svg", "100-megapixel", "bomb", "no-data", "no-width"],
+    ids=[
+        "empty",
+        "thin",
+        "program",
+        "postscript",
+        "svg",
+        "100-megapixel",
+        "bomb",
+        "no-data",
+        "no-width",
+    ],
 )
 def test_what_is_no_photo_is_refused_in_one_sentence(tmp_path, name, content, says):
     """A file that lies about what it is gives one clear error."""
@@ -171,12 +182,24 @@ def test_a_phones_mpo_is_its_first_picture(tmp_path):
     assert near(open_photo(path).getpixel((4, 8)), RED, by=8)
 
 
-def test_missing_files_pipes_and_folders_are_no_photos(tmp_path):
-    """A named pipe would wait for ever."""
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("none.png", "none.png: no such file$"),
+        ("MUG.JPG", r"MUG\.JPG: no such file; did you mean 'mug\.jpg'\?"),
+        ("mug.png", r"mug\.png: no such file; did you mean 'mug\.jpg'\?"),
+        ("brnad/mug.jpg", "mug.jpg: no such file$"),
+        ("pipe", "pipe: no such file$"),
+        (".", "is a folder; write the path of a picture in it"),
+        ("https://example.com/mug.jpg", "mug.jpg: is an address; save the picture in the home"),
+    ],
+)
+def test_where_there_is_no_file_it_says_so(tmp_path, name, says):
+    """What is there in its place is told; a named pipe would wait for ever."""
     os.mkfifo(tmp_path / "pipe")
-    for name in ("none.png", "pipe", "."):
-        with pytest.raises(BadFile, match="no such file"):
-            size_of(tmp_path / name)
+    saved(tmp_path / "mug.jpg", corners())
+    with pytest.raises(BadFile, match=says):
+        size_of(tmp_path / name)
 
 
 def test_a_broken_profile_is_named(tmp_path):

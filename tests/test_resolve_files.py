@@ -11,7 +11,7 @@ from PIL import Image
 from catalogs.record import Entry, Place, Run
 from catalogs.runs import write_run
 from catalogs.store import Store
-from configs.errors import BadFile, BadInput
+from configs.errors import BadFile, BadInput, BadPlan
 from configs.home import Home
 from flows.plan import plan, prepare
 from flows.resolve import resolve
@@ -68,12 +68,16 @@ def folder(path):
     path.mkdir()
 
 
+def dot(path):
+    Image.new("RGBA", (1, 1)).save(path, "PNG")
+
+
 def pipe(path):
     path.unlink()
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("spoil", [remove, cut, prose, escape, folder, pipe])
+@pytest.mark.parametrize("spoil", [remove, cut, prose, escape, folder, dot, pipe])
 @pytest.mark.parametrize(
     ("file", "field"), [("lumiere.png", "brand.logo"), ("mug.jpg", r"products\[1\]\.image")]
 )
@@ -85,6 +89,17 @@ def test_a_spoiled_picture_is_one_error(desk: Desk, spoil, file: str, field: str
     with pytest.raises(BadFile, match=rf"demo\.yaml:\d+: {field}: .*{file}") as error:
         resolve(desk.home, "demo", profile="mini")
     assert "\n" not in str(error.value)
+
+
+def test_a_strip_is_told_at_the_line_of_its_photo(desk: Desk):
+    """The campaign names it, whichever pipeline would animate it."""
+    desk.found()
+    Image.new("RGB", (400, 60)).save(desk.home.root / "brand/mug.jpg")
+    with pytest.raises(BadPlan) as error:
+        plan(desk.found())
+    line = (desk.home.root / "campaigns/demo.yaml").read_text().split("image: brand/mug.jpg")[0]
+    assert f"demo.yaml:{line.count(chr(10)) + 1}: mug-01" in str(error.value)
+    assert "products[1].image: the picture is 400x60; shapes up to 4:1" in str(error.value)
 
 
 @pytest.mark.parametrize("path", ["../logo.png", "/etc/passwd", "brand/\0.png", "a" * 300 + ".png"])
