@@ -136,19 +136,23 @@ def deciding(folder: Path) -> Sequence[Path]:
     return [path for path in shown if path.suffix in DECIDING]
 
 
-def check(path: Path) -> None:
+def check(path: Path, cure: str = "download the model again") -> None:
     """Make sure that what `path` declares is there.
+
+    Args:
+        path: of one file of a model, or of an adapter.
+        cure: what to do where it is not.
 
     Raises:
         BadFile: where it is cut short, or names a file that is missing.
     """
     try:
         if path.suffix == ".safetensors":
-            _check_length(path)
+            _check_length(path, cure)
         for missing in (part for part in _declared(path) if not part.exists()):
-            raise BadFile(f"{missing}: missing, but {path.name} names it; download the model again")
+            raise BadFile(f"{missing}: missing, but {path.name} names it; {cure}")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadFile(f"{path}: damaged ({error!r}); download the model again") from None
+        raise BadFile(f"{path}: damaged ({error!r}); {cure}") from None
 
 
 def _declared(path: Path) -> Iterator[Path]:
@@ -169,18 +173,18 @@ def _is_weights(path: Path) -> bool:
     return path.suffix in WEIGHTS
 
 
-def _check_length(path: Path) -> None:
+def _check_length(path: Path, cure: str) -> None:
     """Compare the file's length with its header: 8 bytes of its length, JSON, then the tensors."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MOST_HEADER, size - 8):
-            raise BadFile(f"{path}: cut short or no safetensors file; download the model again")
+            raise BadFile(f"{path}: cut short or no safetensors file; {cure}")
         header = json.loads(file.read(length))
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     whole = 8 + length + max(ends, default=0)
     if size != whole:
-        raise BadFile(f"{path}: has {size} of {whole} bytes; download the model again")
+        raise BadFile(f"{path}: has {size} of {whole} bytes; {cure}")
 
 
 def _load(cache_file: Path) -> dict[str, tuple[str, str]]:

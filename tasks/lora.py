@@ -44,7 +44,7 @@ def lora_path(lora: Lora, home: Home) -> Path:
     if not path.is_file():
         known = [each.relative_to(root).as_posix() for each in root.rglob("*.safetensors")]
         raise BadFile(f"{unknown('adapter', lora.file, sorted(known))}; they lie in {root}")
-    check(path)
+    check(path, "copy the LoRA again")
     return path
 
 

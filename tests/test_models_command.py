@@ -205,3 +205,5 @@ def test_the_doctor_says_how_to_get_a_model(keyreel, home):
     (line,) = [line for line in out.splitlines() if "model tiny " in line]
     assert line.startswith("missing")
     assert "`keyreel models fetch tiny`, or put its diffusers folder at" in line
+    (line,) = [line for line in out.splitlines() if "model turbowan2.1-t2v-1.3b " in line]
+    assert "set files.root to TurboDiffusion's checkpoints folder" in line

@@ -181,9 +181,12 @@ def test_a_broken_or_escaping_file_is_one_error(desk: Desk, tmp_path):
     """Cut short, or a link out of the folder: told at plan time, with the line."""
     path = desk.home.root / "models" / "loras" / "brand.safetensors"
     whole = path.read_bytes()
-    path.write_bytes(whole[:-4])
-    with pytest.raises(BadFile, match=r"demo\.yaml:\d+: keyframe\.loras: .*bytes"):
-        desk.plan(wearing(BRAND))
+    for broken in (whole[:-4], b"", b"junk" * 9):
+        path.write_bytes(broken)
+        with pytest.raises(
+            BadFile, match=r"demo\.yaml:\d+: keyframe\.loras: .*copy the LoRA again"
+        ):
+            desk.plan(wearing(BRAND))
     path.unlink()
     for outside in (tmp_path / "other.safetensors", desk.home.root / "other.safetensors"):
         outside.write_bytes(whole)
