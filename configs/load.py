@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from configs.library import Library
 from configs.marks import Marks, Spot, read
 from configs.pipeline import Pipeline
 
+_NAME = re.compile(r"""^name:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -28,12 +31,24 @@ class Loaded:
 
 
 def load_campaign(path: Path, home: Home, library: Library | None = None) -> Loaded:
-    """Read a campaign file; every name in it is known to the home's library.
+    """Read a campaign file: the library knows every name in it, and no other has its own.
 
     Raises:
         BadField: naming all that is wrong with it; its first line is the first of them.
     """
-    return _checked(read(path), path, library or Library.open(home))
+    marks = read(path)
+    loaded = _checked(marks, path, library or Library.open(home))
+    name = loaded.campaign.name  # of the folders of what is made
+    for other in sorted(home.campaigns.glob("*.yaml")):
+        if other.name != path.name and _name_in(other) == name:
+            raise marks.bad(("name",), f"{name!r} is that of {other.name}, too; give one another")
+    return loaded
+
+
+def _name_in(path: Path) -> str:
+    """Return a campaign's name, its file not being read further: another may be wrong or long."""
+    found = _NAME.search(path.read_text(encoding="utf-8", errors="replace"))
+    return found[1] if found else ""
 
 
 def _checked(marks: Marks, path: Path, library: Library) -> Loaded:

@@ -94,7 +94,7 @@ def test_approval_settles_days(home):
     brief = yaml.safe_load(path.read_text("utf-8"))
     brief = {**brief, "calendar": {"start": "next-monday"}}
     del brief["seed"]
-    (home.campaigns / "weekly.yaml").write_text(yaml.safe_dump(brief), "utf-8")
+    (home.campaigns / "weekly.yaml").write_text(yaml.safe_dump(brief | {"name": "weekly"}), "utf-8")
     sunday = dt.datetime(2026, 3, 1, 15, 59, tzinfo=dt.UTC)  # 23:59 in Shanghai
     start = settled(home, "weekly", None, sunday)
     assert start == dt.date(2026, 3, 2)

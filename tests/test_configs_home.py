@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from configs.errors import BadFile, BadInput
+from configs.errors import BadField, BadFile, BadInput
 from configs.home import Home
 from configs.load import load_campaign
 
@@ -149,3 +149,15 @@ class TestInside:
             home.inside("out/x.png")
         with pytest.raises(BadFile, match="is not a path"):
             home.inside("ring/x.png")
+
+
+def test_two_campaigns_of_one_name_are_refused(tmp_path):
+    """A copied file would deliver over the first one's, and package the other's work."""
+    home = Home.create(tmp_path / "home")
+    text = (home.campaigns / "starter.yaml").read_text("utf-8")
+    (home.campaigns / "spring.yaml").write_text(text, "utf-8")
+    line = 1 + text.splitlines().index(next(w for w in text.splitlines() if w[:5] == "name:"))
+    with pytest.raises(BadField, match=rf"spring.yaml:{line}:.*'starter' is that of starter.yaml"):
+        load_campaign(home.campaigns / "spring.yaml", home)
+    (home.campaigns / "spring.yaml").write_text(text.replace("name: starter", "name: s"), "utf-8")
+    assert load_campaign(home.campaigns / "spring.yaml", home).campaign.name == "s"
