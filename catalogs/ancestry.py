@@ -6,6 +6,7 @@ Knows nothing of how it is shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,13 @@ class Ancestor:
     path: str
     """Of the file, relative to the home; empty for a node."""
     parents: tuple[Ancestor, ...]
+
+    def records(self) -> Iterator[Record]:
+        """Yield its record, and those of all that it was made from, one perhaps several times."""
+        if self.record:
+            yield self.record
+        for parent in self.parents:
+            yield from parent.records()
 
 
 def key_of(connection: duckdb.DuckDBPyConnection, asset: str) -> tuple[str, str]:

@@ -25,6 +25,9 @@ class Compared:
     port: str
     then: str
     now: str
+    stage: str
+    drawn: Mapping[str, str]
+    """Addresses, by key, of what a model drew before the node; that was taken as it is."""
 
     @property
     def same(self) -> bool:
@@ -39,7 +42,8 @@ def rerun(home: Home, asset: str) -> list[Compared]:
         BadInput: where the asset is unknown, or its stage's code has changed its pixels since.
     """
     store = Store(home.store)
-    record = store.record(Catalog(home.catalog, store).key_of(asset))
+    found = Catalog(home.catalog, store).show(asset)
+    record = store.record(found.sha256)
     node = node_of(record)
     stage = STAGES[node.kind]
     if node.version != stage.version:
@@ -51,8 +55,10 @@ def rerun(home: Home, asset: str) -> list[Compared]:
     with store.workspace() as workspace:
         (made,) = stage.run([node], studio, workspace)
         now = {port: describe(draft).sha256 for port, draft in made.drafts.items()}
+    drawn = {one.key: str(node_of(one).address) for one in found.records() if one.recipe["model"]}
+    drawn.pop(record.key, None)
     return [
-        Compared(str(node.address), port, output.sha256, now[port])
+        Compared(str(node.address), port, output.sha256, now[port], node.address.stage, drawn)
         for port, output in record.outputs.items()
     ]
 

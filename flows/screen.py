@@ -225,19 +225,28 @@ def rows(columns: Sequence[str], values: Sequence[Sequence[object]]) -> None:
     console.print(table)
 
 
-def ancestry(found: Ancestor, depth: int = 0) -> None:
-    """Print an asset's recipe, and below it, indented, what it was made from."""
+def ancestry(found: Ancestor, depth: int = 0, told: set[str] | None = None) -> None:
+    """Print an asset's recipe, and below it, indented, what it was made from.
+
+    A node is told once, then it is in `told`: a delivery's keyframe stands also under its subtitles
+    and its watermark, and so told again and again fills 116 lines in place of 38.
+    """
+    told = set() if told is None else told
     pad = "  " * depth
     role = f"{found.role}: " if found.role else ""
     if found.record is None:
         say(f"{pad}{role}{found.path or 'lost'}  {found.sha256[:12]}")
         return
     record = found.record
-    say(f"{pad}{role}{_where(record.place)}  {record.key[:12]}")
+    above = record.key in told
+    say(f"{pad}{role}{_where(record.place)}  {record.key[:12]}{'  (above)' * above}")
+    if above:
+        return
+    told.add(record.key)
     for name, value in _facts(record).items():
         say(f"{pad}  {name:<10} {value}")
     for parent in found.parents:
-        ancestry(parent, depth + 1)
+        ancestry(parent, depth + 1, told)
 
 
 def _where(place: Place) -> str:
@@ -259,12 +268,17 @@ def _facts(record: Record) -> dict[str, str]:
 
 
 def reran(compared: Sequence[Compared]) -> int:
-    """Print whether the bytes came out the same; return the exit code."""
+    """Print whether the bytes came out the same, and what was not made; return the exit code."""
     for one in compared:
         verdict = (
             "the same bytes" if one.same else f"other bytes: {one.then[:12]} -> {one.now[:12]}"
         )
         say(f"{one.node} {one.port}: {verdict}")
+    for one in compared[:1]:
+        if one.drawn:
+            say(f"Only its last step, {one.stage}, was made again. What a model drew before it:")
+        for key, node in one.drawn.items():
+            say(f"  keyreel rerun {key[:16]}  {node}")
     return 0 if all(one.same for one in compared) else 1
 
 

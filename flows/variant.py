@@ -88,7 +88,7 @@ def wished(home: Home, asset: str, words: Sequence[str]) -> tuple[str, dict[str,
 
 def _source(asset: Ancestor, stage: str) -> str:
     """Return the key of the one node of `stage` that an asset was made from."""
-    nodes = {record.key: record.place.stage for record in _sources(asset)}
+    nodes = {record.key: record.place.stage for record in asset.records()}
     if not stage:
         return next(iter(nodes))
     keys = [key for key, its in nodes.items() if its == stage]
@@ -98,14 +98,6 @@ def _source(asset: Ancestor, stage: str) -> str:
         several = ", ".join(key[:16] for key in keys)
         raise BadInput(f"it was made from {len(keys)} nodes of {stage}; give one: {several}")
     return keys[0]
-
-
-def _sources(asset: Ancestor) -> Iterator[Record]:
-    """Yield the record of an asset, and of all that it was made from."""
-    if asset.record:
-        yield asset.record
-    for parent in asset.parents:
-        yield from _sources(parent)
 
 
 def variant(

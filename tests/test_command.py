@@ -77,19 +77,28 @@ def test_plan_tells_why_work_is_stale(home, keyreel):
 
 @pytest.mark.slow
 def test_show_prints_the_recipe_and_what_it_was_made_from(home, keyreel):
-    """From a delivered file back to its keyframe and logo."""
+    """From a delivered file back to its keyframe and logo, the recipe of each node once."""
     code, out, _ = keyreel(home, "show", delivered(home))
     assert code == 0
     assert "keyframe" in out
     assert "brand/lumiere.png" in out
+    nodes = [line.split()[-1] for line in out.splitlines() if " rouge-01/" in line[:60]]
+    assert out.count("  (above)") == nodes.count("(above)") >= 2
+    assert out.count("  outputs ") == len({*nodes} - {"(above)"})
 
 
 @pytest.mark.slow
 def test_rerun_gives_the_same_bytes(home, keyreel):
-    """A recipe alone is enough to make a file again."""
+    """A recipe alone is enough to make a file again; its keyframe, by the command that is told."""
     code, out, _ = keyreel(home, "rerun", delivered(home))
     assert code == 0
     assert "the same bytes" in out
+    assert "Only its last step, sign, was made again" in out
+    (command,) = (line.split()[:3] for line in out.splitlines() if "keyreel rerun" in line)
+    code, out, _ = keyreel(home, *command[1:])
+    assert code == 0
+    assert "keyframe portrait image: the same bytes" in out
+    assert "last step" not in out
 
 
 @pytest.mark.slow
