@@ -263,7 +263,9 @@ class _Composer:
         """Return a key as the text it was written with, whatever type YAML would give it."""
         event = self.events.get_event()
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
-            raise self.bad(event, "a key must be plain text")
+            template = isinstance(event, yaml.MappingStartEvent)
+            cure = "; put text with `{{ … }}` in it in quotes" if template else ""
+            raise self.bad(event, f"a key must be plain text{cure}")
         if event.value == "<<" and event.implicit[0]:
             raise self.bad(event, "merge keys (`<<`) are not read; write the keys out")
         if event.value.startswith(WIDE):

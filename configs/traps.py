@@ -28,7 +28,7 @@ _TRAPS = (
     *_LATE,
     (re.compile(r"(?:^|[:,\[{-])\s*[“”]"), 'write plain quotes, `"`, not `“` and `”`'),
     (re.compile(r"[:,\[{]\s*[@`%*&]"), "put text that starts with a special sign in quotes"),
-    (re.compile(r"^[^:\"']*:\s+[^\s\"'\[{|>#].*?:\s"), "put text with `: ` in it in quotes"),
+    (re.compile(r"^[^:#\"'\[{]*:\s+[^\s#\"'\[{|>][^#]*?:\s"), "put text with `: ` in it in quotes"),
 )
 _BEGINNING = re.compile(r" *(-(?= ) *)?([^\s:#-][^\s:#]*(?=:(?:\s|$)))?")
 

@@ -12,7 +12,7 @@ from flows.facts import Resolved
 
 NAMED = re.compile(r"([\w-]+)\.([a-z_]+)\b")
 """`animate.seconds`, a setting, or `tiktok.max_seconds`, a rule of a delivery's row."""
-PRODUCT = re.compile(r"\bproducts\[(\d+)\]\.([a-z_]+)\b")
+PRODUCT = re.compile(r"\bproducts\[(\d{1,5})\]\.([a-z_]+)\b")
 """`products[1].image`, a field of the campaign."""
 
 
