@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -139,17 +140,23 @@ def finished(home: Home, run: Run) -> None:
     for entry in failed[:MOST_REASONS]:
         place = entry.place
         say(f"failed: {place.shot} {place.stage} {place.delivery or place.aspect}: {entry.error}")
-    folder = home.runs / run.id
+    folder, keyreel = home.runs / run.id, _keyreel(home)
+    file = quote(str(run.parameters.get("file", run.campaign)).removesuffix(".yaml"))
     say(
         f"\nPictures and clips  {home.deliveries / run.campaign}\n"
         f"Gallery page        {folder / 'index.html'}\n"
         f"Catalog             {home.catalog / 'published.duckdb'}\n\n"
         "Next, try:\n"
-        f"  keyreel --home {home.root} plan {run.campaign}\n"
-        f'  keyreel --home {home.root} query "SELECT * FROM v_weekly_output"\n'
-        f"  keyreel --home {home.root} show {_one_delivery(home, run)}\n"
-        f"  keyreel --home {home.root} package {run.campaign}"
+        f"  {keyreel} plan {file}\n"
+        f'  {keyreel} query "SELECT * FROM v_weekly_output"\n'
+        f"  {keyreel} show {quote(str(_one_delivery(home, run)))}\n"
+        f"  {keyreel} package {file}"
     )
+
+
+def _keyreel(home: Home) -> str:
+    """Return how a command for a home begins, as a shell reads it."""
+    return f"keyreel --home {quote(str(home.root))}"
 
 
 def awaiting(home: Home, found: Sequence[Keyframe]) -> None:
@@ -159,7 +166,7 @@ def awaiting(home: Home, found: Sequence[Keyframe]) -> None:
         say(f"  {one.name}  {one.path}")
     if len(found) > MOST_REASONS:
         say(f"  … and {len(found) - MOST_REASONS} more")
-    keyreel, campaign = f"keyreel --home {home.root}", found[0].campaign
+    keyreel, campaign = _keyreel(home), quote(found[0].file)
     say(
         f"All on one page  {home.runs / found[0].run / 'index.html'}\n\n"
         "Say which may be used, then go on:\n"
@@ -181,7 +188,7 @@ def judged(home: Home, found: Sequence[Keyframe]) -> None:
     if waiting:
         awaiting(home, waiting)
     elif found:
-        say(f"\nNothing waits. Go on with:\n  keyreel --home {home.root} {found[0].again}")
+        say(f"\nNothing waits. Go on with:\n  {_keyreel(home)} {found[0].again}")
 
 
 def _outcome(run: Run) -> Table:
