@@ -5,6 +5,7 @@ With the records, all that the catalog is built from.
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,15 @@ from catalogs.record import Run
 from configs.errors import BadFile
 
 NAME = "run.json"
+
+
+def new_id(campaign: str) -> str:
+    """Return the id of a run that begins now: of two of a campaign the later one sorts last.
+
+    The four digits at its end are the second's 65,536th parts.
+    """
+    moment = dt.datetime.now(dt.UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{campaign}-{(moment.microsecond << 16) // 1_000_000:04x}"
 
 
 def write_run(folder: Path, run: Run) -> Path:

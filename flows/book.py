@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from catalogs.durable import link, locked, remove, telling_of_space
 from catalogs.gallery.page import write_gallery
 from catalogs.node import Address
 from catalogs.record import Asset, Entry, Place, Record, Run
-from catalogs.runs import NAME, read_run, write_run
+from catalogs.runs import NAME, new_id, read_run, write_run
 from catalogs.store import Store, in_use
 from configs.base import Json
 from configs.errors import BadFile
@@ -223,7 +222,7 @@ def begin(resolved: Resolved, plan: Plan) -> Run:
     """Return the run file of a run that begins now."""
     campaign = resolved.campaign
     return Run(
-        id=f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{campaign.name}-{secrets.token_hex(2)}",
+        id=new_id(campaign.name),
         campaign=campaign.name,
         title=campaign.title.model_dump(),
         state="running",

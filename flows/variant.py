@@ -6,8 +6,6 @@ the campaign's own latest run. What a campaign makes is changed in its file, or 
 
 from __future__ import annotations
 
-import datetime as dt
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,7 +13,7 @@ from catalogs.ancestry import Ancestor
 from catalogs.catalog import Catalog
 from catalogs.node import Node, NodeOutput
 from catalogs.record import Entry, Record, Run
-from catalogs.runs import all_runs, write_run
+from catalogs.runs import all_runs, new_id, write_run
 from catalogs.store import Store
 from configs.base import Json
 from configs.errors import BadInput, Interrupted, KeyreelError
@@ -220,7 +218,7 @@ def _begin(source: Run, record: Record, changes: Mapping[str, Json], nodes: list
     name = f"{source.campaign.removesuffix('-variants')}-variants"
     told = {word: value for word, value in source.parameters.items() if word != "approve"}
     return Run(
-        id=f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}",
+        id=new_id(name),
         campaign=name,
         title=source.title,
         state="running",

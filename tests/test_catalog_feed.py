@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import duckdb
 import pytest
 
 from catalogs.catalog import Catalog
 from catalogs.record import Review
-from catalogs.runs import write_run
+from catalogs.runs import new_id, write_run
 from catalogs.store import Store
 from tests.catalog_data import commit, entry, node, week
 
@@ -141,3 +143,18 @@ def test_a_damaged_record_is_left_out(catalog, store, caplog):
     assert catalog.feed() == 1
     assert "left out of the catalog" in caplog.text
     assert bad.key not in store.held()
+
+
+def test_runs_are_in_the_order_of_their_ids(monkeypatch):
+    """Also those of one second: the newest counts."""
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 3, 2, 8, 0, 1, next(parts), tzinfo=tz)
+
+    parts = iter((0, 20, 7_000, 999_999))
+    monkeypatch.setattr("catalogs.runs.dt.datetime", Clock)
+    ids = [new_id("spring") for _ in range(4)]
+    assert ids == sorted({*ids})
+    assert ids[-1] == "20260302-080001-spring-ffff"
