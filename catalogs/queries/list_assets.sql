@@ -1,8 +1,8 @@
 -- What people look at, newest first: pictures and clips that a model drew, and finished deliveries.
 -- $words: all must occur; $tag: a hashtag of the caption, without #; '' leaves any of these out.
 -- $asset: a SHA-256, of which everything is found.
-WITH page AS (
-    SELECT a.*, coalesce(c.hashtags, []) AS tags, count(*) OVER () AS total
+WITH found AS MATERIALIZED (
+    SELECT a.*, coalesce(c.hashtags, []) AS tags
     FROM (SELECT *, node IN (SELECT node FROM deliveries) AS delivered FROM v_assets) AS a
     LEFT JOIN v_captions AS c
         ON c.campaign = a.campaign AND c.shot = a.shot AND c.delivery = a.delivery
@@ -23,7 +23,11 @@ WITH page AS (
         AND len(list_filter(string_split(lower($words), ' '), lambda word: NOT contains(lower(
             concat_ws(' ', a.prompt, a.shot, a.template, a.campaign, a.stage, a.delivery, a.model)
         ), word))) = 0
-    ORDER BY a.started DESC, a.shot, a.stage, a.delivery, a.aspect, a.node, a.port
+),
+page AS (
+    SELECT *, (SELECT count(*) FROM found) AS total
+    FROM found
+    ORDER BY started DESC, shot, stage, delivery, aspect, node, port
     LIMIT $limit OFFSET $offset
 ),
 faces AS (

@@ -2,7 +2,7 @@
 -- model made itself, as a delivered one, has the model and the seed of the clip it was made from,
 -- else of the picture, the last one made; `fingerprint` is of a node's own model alone.
 CREATE OR REPLACE VIEW v_assets AS
-WITH RECURSIVE drawn AS (
+WITH own AS (
     SELECT
         key AS node,
         key IN (SELECT node FROM assets WHERE kind = 'clip') AS clip,
@@ -11,11 +11,20 @@ WITH RECURSIVE drawn AS (
         try_cast(parameters ->> '$.seed' AS BIGINT) AS seed
     FROM nodes
     WHERE model <> ''
-    UNION
-    SELECT l.child, d.clip, d.started, d.model, d.seed
-    FROM drawn AS d
-    JOIN lineage AS l ON l.parent = d.node
+),
+step AS (
+    SELECT l.parent, l.child
+    FROM lineage AS l
     JOIN nodes AS n ON n.key = l.child AND n.model = ''
+),
+exported AS (
+    SELECT s.child AS node, o.* EXCLUDE (node) FROM own AS o JOIN step AS s ON s.parent = o.node
+),
+signed AS (
+    SELECT s.child AS node, e.* EXCLUDE (node) FROM exported AS e JOIN step AS s ON s.parent = e.node
+),
+drawn AS (  -- no recursion: over one, a window fails at times in DuckDB 1.5.5
+    FROM own UNION ALL FROM exported UNION ALL FROM signed
 ),
 drawing AS (
     SELECT node, max({'clip': clip, 'started': started, 'model': model, 'seed': seed}) AS it
