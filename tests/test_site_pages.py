@@ -63,7 +63,7 @@ def test_a_runs_page_shows_each_delivery_in_its_phone(week):
 
 @pytest.mark.slow
 def test_many_search_at_once(week):
-    """DuckDB 1.5.5 fails, and takes who asks beside it along, where windows count over recursion."""
+    """DuckDB 1.5.5 fails, for all who ask beside it too, where windows count over recursion."""
     reading = Reading.open(week.home)
     (digest,) = {row["sha256"] for row in reading.assets(1)}
     with ThreadPoolExecutor(4) as pool:
