@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,17 @@ class Chromium:
                 said = self.value("document.body.innerText") or ""
                 raise TimeoutError(f"never true: {expression}\n{self.complaints}\n{said[-2000:]}")
             time.sleep(0.05)
+
+    def insist(self, press: Callable[[], object], expression: str, tries: int = 3) -> None:
+        """Press until an expression holds: Prefect answers 503 while SQLite is locked."""
+        for left in reversed(range(tries)):
+            press()
+            try:
+                return self.until(expression, 30)
+            except TimeoutError as error:
+                print(error)
+                if not left:
+                    raise
 
     def click(self, selector: str) -> None:
         """Press the left button in the middle of the first element that matches."""

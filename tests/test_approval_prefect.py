@@ -118,16 +118,9 @@ def choose(browser: Chromium, label: str, option: str) -> None:
     assert browser.value(f"({CHOOSE})({json.dumps(label)}, {json.dumps(option)})") == option
 
 
-def submit(browser: Chromium, tries: int = 3) -> None:
-    """Press Submit until the form is gone: Prefect refuses in a message while SQLite is locked."""
-    for left in reversed(range(tries)):
-        browser.value(f"{BUTTON % 'Submit'}.click()")
-        try:
-            return browser.until(f"!({BUTTON % 'Submit'})", 30)
-        except TimeoutError as error:
-            print(error)
-            if not left:
-                raise
+def submit(browser: Chromium) -> None:
+    """Press Submit until the form is gone."""
+    browser.insist(lambda: browser.value(f"{BUTTON % 'Submit'}.click()"), f"!({BUTTON % 'Submit'})")
 
 
 def test_judged_in_the_form_and_then_elsewhere(office, ops):

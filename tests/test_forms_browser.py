@@ -79,9 +79,9 @@ class Form:
             "[...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Submit')"
             ".setAttribute('data-submit', '')"
         )
-        self.browser.click("[data-submit]")
         link = "(document.querySelector('a[href*=\"flow-run/\"]')?.href || location.href)"
-        self.browser.until(f"{link}.includes('flow-run/')", 30)
+        press = "document.querySelector('[data-submit]')?.click()"  # whatever message lies over it
+        self.browser.insist(lambda: self.browser.value(press), f"{link}.includes('flow-run/')")
         return str(self.browser.value(link)).rsplit("flow-run/", 1)[1].partition("?")[0]
 
 
