@@ -94,6 +94,11 @@ class Run(Declaration):
     """By shot id: product, day, axes, prompt texts, motion, seed."""
     entries: tuple[Entry, ...] = ()
 
+    @property
+    def asked(self) -> str:
+        """What commands call the campaign: its file, without the ending."""
+        return str(self.parameters.get("file", self.campaign)).removesuffix(".yaml")
+
 
 class Review(Declaration):
     """What a person thought of an asset; `store/reviews/ID.json`."""

@@ -25,7 +25,21 @@ def new_id(campaign: str) -> str:
     The four digits at its end are the second's 65,536th parts.
     """
     moment = dt.datetime.now(dt.UTC)
-    return f"{moment:%Y%m%d-%H%M%S}-{campaign}-{(moment.microsecond << 16) // 1_000_000:04x}"
+    return f"{since(moment)}-{campaign}-{(moment.microsecond << 16) // 1_000_000:04x}"
+
+
+def since(moment: dt.datetime) -> str:
+    """Return how the ids of runs begin that began in the second of `moment`; later ones sort after.
+
+    Args:
+        moment: in UTC.
+    """
+    return f"{moment:%Y%m%d-%H%M%S}"
+
+
+def campaign_of(run_id: str) -> str:
+    """Return the campaign that a run's id tells."""
+    return "-".join(run_id.split("-")[2:-1])
 
 
 def write_run(folder: Path, run: Run) -> Path:

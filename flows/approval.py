@@ -19,7 +19,7 @@ from catalogs import reviews
 from catalogs.node import Node, NodeOutput
 from catalogs.record import Record, Review, Run, Verdict
 from catalogs.reviews import Judged
-from catalogs.runs import NAME, read_run
+from catalogs.runs import NAME, campaign_of, read_run
 from catalogs.store import Store
 from configs.base import Json
 from configs.errors import BadFile, BadInput
@@ -155,7 +155,7 @@ def settled(home: Home, name: str, start: dt.date | None, moment: dt.datetime) -
 def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:
     """Yield the newest run of each first day of each campaign; ids tell whose they are."""
     ids = sorted((path.parent.name for path in home.runs.glob(f"*/{NAME}")), reverse=True)
-    whose = [(name, "-".join(name.split("-")[2:-1])) for name in ids]
+    whose = [(name, campaign_of(name)) for name in ids]
     for each in dict.fromkeys(its for _, its in whose if campaign in ("", its)):
         days: set[object] = set()
         for name in islice((name for name, its in whose if its == each), MOST_RUNS):
@@ -168,7 +168,6 @@ def _latest_runs(home: Home, campaign: str) -> Iterator[Run]:
 
 def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyframe]:
     told = run.parameters
-    file = str(told.get("file", run.campaign)).removesuffix(".yaml")
     options = [f"--{name} {told[name]}" for name in ("start", "seed", "profile") if name in told]
     asked = told.get("approve") == "keyframes"
     kinds: dict[str, bool] = {}  # by stage: reading each node's record would take 0.2 ms
@@ -190,8 +189,8 @@ def _of_run(run: Run, store: Store, said: Mapping[str, Review]) -> Iterator[Keyf
                 told=run.shots.get(place.shot, {}),
                 review=review,
                 waits=asked and review is None,
-                file=file,
-                again=" ".join(["run", file, *options]),
+                file=run.asked,
+                again=" ".join(["run", run.asked, *options]),
             )
 
 

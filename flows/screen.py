@@ -141,7 +141,7 @@ def finished(home: Home, run: Run) -> None:
         place = entry.place
         say(f"failed: {place.shot} {place.stage} {place.delivery or place.aspect}: {entry.error}")
     folder, keyreel = home.runs / run.id, _keyreel(home)
-    file = quote(str(run.parameters.get("file", run.campaign)).removesuffix(".yaml"))
+    file = quote(run.asked)
     say(
         f"\nPictures and clips  {home.deliveries / run.campaign}\n"
         f"Gallery page        {folder / 'index.html'}\n"

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from catalogs.runs import NAME
+from catalogs.runs import NAME, campaign_of, since
 from configs.base import Json
 from configs.errors import BadInput, KeyreelError
 from configs.home import Home
@@ -234,11 +234,9 @@ def _with_run(job: Job, home: Home) -> Job:
     Jobs of a campaign, and forms of a kind, have their turn one at a time: no later one has begun.
     """
     whose = _campaigns(job, home)
-    since = dt.datetime.fromisoformat(job.created).strftime("%Y%m%d-%H%M%S")
+    first = since(dt.datetime.fromisoformat(job.created))
     names = sorted(path.parent.name for path in home.runs.glob(f"*/{NAME}"))
-    fitting = [
-        name for name in names if name >= since and whose.fullmatch("-".join(name.split("-")[2:-1]))
-    ]
+    fitting = [name for name in names if name >= first and whose.fullmatch(campaign_of(name))]
     return replace(job, run=(fitting or [""])[-1])
 
 
