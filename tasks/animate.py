@@ -100,8 +100,7 @@ def _beginning(cell: Cell, model: Model) -> Photo:
 
 def _named(cell: Cell) -> str:
     """Return the field that names the product's own photo."""
-    ids = [product.id for product in cell.campaign.products]
-    return f"products[{ids.index(cell.product.id)}].image: "
+    return f"products[{cell.campaign.products.index(cell.product)}].image: "
 
 
 def _frames(cell: Cell, model: Model, seconds: float | None) -> int:

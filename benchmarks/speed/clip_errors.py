@@ -20,6 +20,9 @@ from gpu import decode
 from gpu.fit import Fit
 from gpu.turbo import wan_still, wan_vae
 
+Answers = dict[str, Tensor]
+Ask = Callable[[Bench, Any], Answers]
+"""Of a pipeline."""
 FRAMES = 17
 WORDS = 512
 
@@ -29,8 +32,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
 
     In units of the float32 answer's norm.
     """
-    found = {name: _answers(bench, fit, _said) for name, fit in WAYS.items()}
-    right = _answers(bench, PLAIN, _said, wide=True)
+    found, right = _all_ways(bench, _one_and_last)
     yield from beside(found, right)
     yield from _autoencoder(bench, right["last latents"])
 
@@ -40,32 +42,34 @@ def expert(bench: Bench) -> Iterator[Figure]:
 
     In units of the float32 answer's norm.
     """
-    found = {name: _answers(bench, fit, _heard) for name, fit in WAYS.items()}
-    right = _answers(bench, PLAIN, _heard, wide=True)
+    found, right = _all_ways(bench, _early_and_late)
     yield from beside(found, right, f"{bench.kind.name} errors")
 
 
+def _all_ways(bench: Bench, ask: Ask) -> tuple[dict[str, Answers], Answers]:
+    """Return what each way answers, and what float32 does."""
+    found = {name: _answers(bench, fit, ask) for name, fit in WAYS.items()}
+    return found, _answers(bench, PLAIN, ask, wide=True)
+
+
 @torch.no_grad()
-def _answers(
-    bench: Bench, fit: Fit, said: Callable[[Bench, Any], dict[str, Tensor]], *, wide: bool = False
-) -> dict[str, Tensor]:
-    """Return what is said to given inputs; `wide`: by the same weights, in float32."""
+def _answers(bench: Bench, fit: Fit, ask: Ask, *, wide: bool = False) -> Answers:
+    """Return what is answered to given inputs; `wide`: by the same weights, in float32."""
     weights = bench.weights()
     with weights.lease(bench.spec(fit)) as pipe:
         pipe.text_encoder = pipe.transformer_2 = None  # whose room float32 needs
         torch.cuda.empty_cache()
         if wide:
             pipe.transformer.float()
-        made = said(bench, pipe)
+        made = ask(bench, pipe)
     del pipe
     weights.release_all()
     return made
 
 
-def _said(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of diffusers)
+def _one_and_last(bench: Bench, pipe: Any) -> Answers:  # noqa: ANN401  (of diffusers)
     noise, words = _given(bench, pipe.transformer)
-    told = torch.tensor([932.0], device=noise.device)
-    said = pipe.transformer(noise, told, words, return_dict=False)[0].float()
+    said = _forward(pipe.transformer, noise, words, 932.0)
     width, height, _ = bench.size
     last = pipe(
         prompt_embeds=words, width=width, height=height, num_frames=_frames(bench),
@@ -75,14 +79,16 @@ def _said(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of di
     return {"one forward": said, "last latents": last.float()}
 
 
-def _heard(bench: Bench, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401  (of diffusers)
-    noise, words = _given(bench, pipe.transformer)
-    times = {f"one forward at {told}": torch.tensor([told], device=noise.device)
-             for told in (932.0, 300.0)}  # fmt: skip
-    return {
-        name: pipe.transformer(noise, told, words, return_dict=False)[0].float()
-        for name, told in times.items()
-    }
+def _early_and_late(bench: Bench, pipe: Any) -> Answers:  # noqa: ANN401  (of diffusers)
+    given = _given(bench, pipe.transformer)
+    times = 932.0, 300.0
+    return {f"one forward at {told}": _forward(pipe.transformer, *given, told) for told in times}
+
+
+def _forward(network: Any, noise: Tensor, words: Tensor, told: float) -> Tensor:  # noqa: ANN401
+    when = torch.tensor([told], device=noise.device)
+    said: Tensor = network(noise, when, words, return_dict=False)[0].float()
+    return said
 
 
 def _given(bench: Bench, network: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401  (of diffusers)

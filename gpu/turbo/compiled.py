@@ -59,8 +59,11 @@ def _compile_zimage(pipe: ZImagePipeline, options: dict[str, Any]) -> None:
     # all is traced again: half of what a new process takes to find what was compiled before.
     torch._dynamo.config.specialize_float = True
     zimage.make_fusible(pipe)
-    processors = {one.processor for one in pipe.transformer.modules() if hasattr(one, "processor")}
-    (attention,) = {str(one._attention_backend or "native") for one in processors}
+    (attention,) = {
+        str(part.processor._attention_backend or "native")
+        for part in pipe.transformer.modules()
+        if hasattr(part, "processor")
+    }
     put = graphs.shelves(CACHE.parent / "graphs", options, GRAPHS, attention)
     # Not their calls: hooks, the decoder's with a new one for each picture, stay outside.
     for part in (*_blocks(pipe.transformer), *pipe.text_encoder.layers, pipe.vae.decoder):

@@ -119,7 +119,7 @@ class Shelf:
         self.folder.parent.touch()  # in use: see `sweep`
         for file in sorted({*self.folder.glob("*.graph")} - self.seen):
             self.seen.add(file)
-            if form := _read(file):
+            if form := _form_in(file):
                 self.forms.append(form)
 
 
@@ -188,7 +188,7 @@ def _can_be_told(guards: Sequence[Any]) -> list[bool]:
     ]
 
 
-def _read(file: Path) -> Any:  # noqa: ANN401
+def _form_in(file: Path) -> Any:  # noqa: ANN401
     """Return the form in a file; None, and the file is removed, where it is not to be read."""
     try:
         with file.open("rb") as data:
