@@ -281,3 +281,8 @@ class Profile(Declaration):
     settings: dict[str, Json] = {}
     """Settings for all campaigns run with this profile, nested or dotted."""
     note: Words = Words()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ids of all models that it draws with."""
+        return tuple(name for name in (self.picture, self.clip, self.text_clip) if name)

@@ -41,11 +41,7 @@ def shelf(home: Home) -> Iterator[Shelved]:
     """Yield every known model; reads no more than names and sizes."""
     library = Library.open(home)
     for name, model in library.models.items():
-        profiles = tuple(
-            id
-            for id, row in library.profiles.items()
-            if name in (row.picture, row.clip, row.text_clip)
-        )
+        profiles = tuple(id for id, row in library.profiles.items() if name in row.models)
         licence = model.source.licence if model.source else "keyreel's" if model.shipped else "?"
         size = round(model.source.gigabytes * 1e9) if model.source else 0
         there, text = True, str(folder_of(model, home))
@@ -143,7 +139,7 @@ def warm(home: Home, profile: str) -> Iterator[Warmed]:
     from gpu.weights import import_libraries, shared
 
     weights = shared(row.budget_gb)
-    for model_id in (row.picture, row.clip):
+    for model_id in row.models:
         model = library.models[model_id]
         spec = spec_of(model, home, model_id, pixels(device, row.dtype, fit_for(row)), row.offload)
         size = sum(path.stat().st_size for path in weight_files(model, home))
