@@ -107,7 +107,8 @@ def apply(pipe: DiffusionPipeline, fit: Fit, device: str) -> None:
     Raises:
         BadInput: where the attention backend or the quantisation does not work on this machine.
     """
-    from gpu.turbo import compiled, fp8
+    from gpu import turns
+    from gpu.turbo import compiled, fp8, replay
 
     for network in (getattr(pipe, name, None) for name in TRANSFORMERS):
         if network is not None:
@@ -116,10 +117,12 @@ def apply(pipe: DiffusionPipeline, fit: Fit, device: str) -> None:
                 fp8.quantise(network, device)
     if fit.compile:
         compiled.compile_pipeline(pipe)
+        if fit.offload == "none":
+            replay.record(pipe)
     if fit.tiling:
         pipe.vae.enable_tiling()
     if fit.offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
+        turns.take_turns(pipe, device)
     elif fit.offload == "group":
         _offload_groups(pipe, device)
 
@@ -147,16 +150,14 @@ def _offload_groups(pipe: DiffusionPipeline, device: str) -> None:
     """
     import torch
 
-    from gpu.locked import Locked, parameters, room_for
+    from gpu.locked import hold, parameters
 
-    if device == "cuda":
-        weights = parameters(part for name, part in pipe.components.items() if name != "vae")
-        pipe.locked = Locked(room_for(weights))
-        pipe.locked.hold(weights)
+    moved = parameters(part for name, part in pipe.components.items() if name != "vae")
+    pipe.locked = hold(moved) if device == "cuda" else []
     pipe.enable_group_offload(
         onload_device=torch.device(device),
         offload_type="leaf_level",
-        use_stream=device == "cuda" and pipe.locked.locked,
+        use_stream=device == "cuda" and all(block.locked for block in pipe.locked),
         exclude_modules=["vae"],
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 
 ALIGNED = 256
 """Bytes."""
+BLOCK = 1 << 30
+"""Bytes that `hold` takes at once: what moves into a block is in memory twice meanwhile."""
 
 
 class Locked:
@@ -64,6 +66,31 @@ class Locked:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def hold(tensors: Iterable[torch.Tensor]) -> list[Locked]:
+    """Move the numbers of `tensors` into blocks of their own, which live as long as what is given.
+
+    Raises:
+        MemoryError: where there is not so much main memory.
+    """
+    blocks: list[Locked] = []
+    for some in _blocks(tensors):
+        blocks.append(Locked(max(room_for(some), 1)))
+        blocks[-1].hold(some)
+    return blocks
+
+
+def _blocks(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Yield runs of `tensors` of at most BLOCK bytes, or of one that is larger."""
+    some: list[torch.Tensor] = []
+    for tensor in tensors:
+        if some and room_for(some) + tensor.nbytes > BLOCK:
+            yield some
+            some = []
+        some.append(tensor)
+    if some:
+        yield some
 
 
 def room_for(tensors: Iterable[torch.Tensor]) -> int:

@@ -43,10 +43,12 @@ class Parked:
         self._memory = Locked(max(self.bytes, 1))
 
     def put(self) -> None:
-        """Move the weights here. Adapters are taken off first: they lie on the card, too."""
+        """Move the weights here. What else lies on the card goes: adapters, recorded launches."""
         from gpu.lora import wear
+        from gpu.turbo import replay
 
         wear(self.pipe, ())
+        replay.forget(self.pipe)
         self._memory.hold(_tensors(self.pipe))
         self.waiting = True
 

@@ -114,6 +114,27 @@ class TestFindCampaign:
             home.find_campaign("linked")
 
 
+class TestExisting:
+    """Files that a campaign names."""
+
+    @pytest.mark.parametrize(
+        ("path", "says"),
+        [
+            ("brand/mug.jpeg", r"mug\.jpeg: no such file in \S+/home/brand; .*'brand/mug\.jpg'\?$"),
+            ("brand/MUG.JPG", r"no such file in \S+/home/brand; did you mean 'brand/mug\.jpg'\?$"),
+            ("mug.jpg", r"no such file in \S+/home; did you mean 'brand/mug\.jpg'\?$"),
+            ("brands/mug.jpg", r"no such file in \S+/home/brands; did you mean 'brand/mug\.jpg'"),
+            ("campaigns/demo.yml", r"in \S+/home/campaigns; did you mean 'campaigns/demo\.yaml'"),
+            ("brand/tube.svg", r"^tube\.svg: no such file in \S+/home/brand$"),
+            ("https://example.com/mug.jpg", "is an address; save the file in the home"),
+        ],
+    )
+    def test_where_was_looked_and_what_is_near(self, home, path, says):
+        """What is to be written instead is told as it is to be written."""
+        with pytest.raises(BadFile, match=says):
+            home.existing(path)
+
+
 class TestInside:
     """The only place that files are read from."""
 

@@ -100,10 +100,14 @@ class Bench:
         """Return rendered frames of a clip's size."""
         return moving(*self.size)
 
+    def picture(self) -> dict[str, Image.Image]:
+        """Return what a clip begins with, as a pipeline's argument; none for one from words."""
+        return {"image": Image.fromarray(self.shown()[0])} if self.kind.name == "A14B" else {}
+
     def request(self, fit: Fit) -> ClipRequest:
         """Return a clip of words not asked for before."""
         width, height, frames = self.size
-        picture = Image.fromarray(self.shown()[0]) if self.kind.name == "A14B" else None
+        picture = self.picture().get("image")
         words = words_of(next(NUMBERS))
         return ClipRequest(self.spec(fit), picture, words, width, height, frames, STEPS, 7)
 

@@ -37,12 +37,12 @@ def figures(bench: Bench) -> Iterator[Figure]:
     yield from _autoencoder(bench, right["last latents"])
 
 
-def expert(bench: Bench) -> Iterator[Figure]:
-    """Yield the error of one of two experts, early and late; their form is one, and no more fits.
+def experts(bench: Bench) -> Iterator[Figure]:
+    """Yield the error of one of two experts, early and late, and of the latents after both.
 
     In units of the float32 answer's norm.
     """
-    found, right = _all_ways(bench, _early_and_late)
+    found, right = _all_ways(bench, _early_late_and_last)
     yield from beside(found, right, f"{bench.kind.name} errors")
 
 
@@ -57,32 +57,55 @@ def _answers(bench: Bench, fit: Fit, ask: Ask, *, wide: bool = False) -> Answers
     """Return what is answered to given inputs; `wide`: by the same weights, in float32."""
     weights = bench.weights()
     with weights.lease(bench.spec(fit)) as pipe:
-        pipe.text_encoder = pipe.transformer_2 = None  # whose room float32 needs
+        pipe.text_encoder = None  # whose room float32 needs
         torch.cuda.empty_cache()
         if wide:
-            pipe.transformer.float()
+            _widen(pipe)
         made = ask(bench, pipe)
     del pipe
     weights.release_all()
     return made
 
 
+def _widen(pipe: Any) -> None:  # noqa: ANN401  (of diffusers)
+    """Compute in float32. Two experts of 57 GB are more than a card has: the second comes later."""
+    device, second = pipe.transformer.device, getattr(pipe, "transformer_2", None)
+
+    def relieve(*_: object) -> None:
+        waiting.remove()
+        pipe.transformer.to("meta")
+        torch.cuda.empty_cache()
+        second.to(device).float()
+
+    if second is not None:
+        second.cpu()
+        waiting = second.register_forward_pre_hook(relieve)
+    pipe.transformer.float()
+
+
 def _one_and_last(bench: Bench, pipe: Any) -> Answers:  # noqa: ANN401  (of diffusers)
     noise, words = _given(bench, pipe.transformer)
     said = _forward(pipe.transformer, noise, words, 932.0)
-    width, height, _ = bench.size
-    last = pipe(
-        prompt_embeds=words, width=width, height=height, num_frames=_frames(bench),
-        latents=pipe.scheduler.start(noise.shape, 7), num_inference_steps=STEPS, guidance_scale=1.0,
-        output_type="latent",
-    ).frames  # fmt: skip
-    return {"one forward": said, "last latents": last.float()}
+    return {"one forward": said, "last latents": _last(bench, pipe, words)}
 
 
-def _early_and_late(bench: Bench, pipe: Any) -> Answers:  # noqa: ANN401  (of diffusers)
-    given = _given(bench, pipe.transformer)
+def _early_late_and_last(bench: Bench, pipe: Any) -> Answers:  # noqa: ANN401  (of diffusers)
+    noise, words = _given(bench, pipe.transformer)
     times = 932.0, 300.0
-    return {f"one forward at {told}": _forward(pipe.transformer, *given, told) for told in times}
+    said = {f"one forward at {t}": _forward(pipe.transformer, noise, words, t) for t in times}
+    return said | {"last latents": _last(bench, pipe, words)}
+
+
+def _last(bench: Bench, pipe: Any, words: Tensor) -> Tensor:  # noqa: ANN401  (of diffusers)
+    """Return the latents of a clip after its last step."""
+    width, height, _ = bench.size
+    shape = 1, pipe.vae.config.z_dim, *_packed(bench)
+    made: Tensor = pipe(
+        **bench.picture(), prompt_embeds=words, width=width, height=height,
+        num_frames=_frames(bench), latents=pipe.scheduler.start(shape, 7),
+        num_inference_steps=STEPS, guidance_scale=1.0, output_type="latent",
+    ).frames  # fmt: skip
+    return made.float()
 
 
 def _forward(network: Any, noise: Tensor, words: Tensor, told: float) -> Tensor:  # noqa: ANN401
@@ -94,9 +117,7 @@ def _forward(network: Any, noise: Tensor, words: Tensor, told: float) -> Tensor:
 def _given(bench: Bench, network: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401  (of diffusers)
     """Return noise in each of the network's channels, a keyframe's too, and a prompt's words."""
     chance, like = torch.Generator().manual_seed(5), network.patch_embedding.weight
-    width, height, _ = bench.size
-    shape = network.config.in_channels, (_frames(bench) - 1) // 4 + 1, height // 8, width // 8
-    noise = torch.randn(1, *shape, generator=chance).to(like)
+    noise = torch.randn(1, network.config.in_channels, *_packed(bench), generator=chance).to(like)
     words = torch.randn(1, WORDS, network.config.text_dim, generator=chance)
     words[..., ::97] *= 10  # a language model's hidden states have a few large channels
     words[:, 100:] = 0  # and nothing behind a prompt
@@ -125,6 +146,12 @@ def _autoencoder(bench: Bench, latents: Tensor) -> Iterator[Figure]:
     parts = ("pixels", "keyframe's latents")
     told = {name: dict(zip(parts, made, strict=True)) for name, made in ways.items()}
     yield from beside(told, told.pop("float32"))
+
+
+def _packed(bench: Bench) -> tuple[int, int, int]:
+    """Return how long, high and wide the latents are."""
+    width, height, _ = bench.size
+    return (_frames(bench) - 1) // 4 + 1, height // 8, width // 8
 
 
 def _frames(bench: Bench) -> int:

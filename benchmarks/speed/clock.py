@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,20 @@ def synchronise() -> None:
     """Wait for the card."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def joules() -> float:
+    """Return what the card has used since its driver began; zero where there is no NVML."""
+    used, card = ctypes.c_ulonglong(), ctypes.c_void_p()
+    try:
+        driver = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return 0.0
+    name = f"GPU-{torch.cuda.get_device_properties(0).uuid}".encode()
+    driver.nvmlInit_v2()
+    driver.nvmlDeviceGetHandleByUUID(name, ctypes.byref(card))
+    driver.nvmlDeviceGetTotalEnergyConsumption(card, ctypes.byref(used))
+    return used.value / 1000  # it counts in mJ
 
 
 @dataclass(slots=True)
@@ -52,6 +67,17 @@ class Clock:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def to_first_step(pipe: Any, work: Callable[[], object]) -> float:  # noqa: ANN401
+    """Return the seconds from the call of `work` to the first launch of the pipeline's network."""
+    began: list[float] = []
+    hook = pipe.transformer.register_forward_pre_hook(lambda *_: began.append(time.perf_counter()))
+    synchronise()
+    started = time.perf_counter()
+    work()
+    hook.remove()
+    return began[0] - started
 
 
 def of_picture(pipe: Any) -> dict[str, Any]:  # noqa: ANN401  (a pipeline of diffusers)

@@ -22,7 +22,7 @@ import torch
 from benchmarks.figures import Figure, at_most
 from benchmarks.speed import cold, errors
 from benchmarks.speed.bench import FAST, FP8, PLAIN, Bench, bench
-from benchmarks.speed.clock import Clock, of_picture, synchronise
+from benchmarks.speed.clock import Clock, joules, of_picture, synchronise, to_first_step
 from benchmarks.speed.realistic import rendered, words_of
 from gpu.fit import Fit
 from gpu.image import PictureRequest, draw
@@ -47,15 +47,9 @@ def picture(bench: Bench, fit: Fit, weights: Weights, watch: Watch | None = None
 
 def latency(bench: Bench, fit: Fit, weights: Weights) -> float:
     """Return the seconds from the call to the first launch of the transformer."""
-    began: list[float] = []
     with weights.lease(bench.spec(fit)) as pipe:
-        hook = pipe.transformer.register_forward_pre_hook(
-            lambda *_: began.append(time.perf_counter())
-        )
-    started = time.perf_counter()
-    picture(bench, fit, weights)
-    hook.remove()
-    return began[0] - started
+        drawing = pipe
+    return to_first_step(drawing, partial(picture, bench, fit, weights))
 
 
 def stages(bench: Bench, fit: Fit, name: str, bar: float | None) -> Iterator[Figure]:
@@ -73,8 +67,7 @@ def stages(bench: Bench, fit: Fit, name: str, bar: float | None) -> Iterator[Fig
         yield at_most(f"{name}: picture", took, "s", bar, note)
         yield at_most(f"{name}: from the call to the first step", begun, "s", 0.05)
     yield from _parts(bench, fit, name, weights)
-    if bar is not None:
-        yield from batch(bench, fit, name, weights)
+    yield from batch(bench, fit, name, weights, None if bar is None else 0.85)
     weights.release_all()
 
 
@@ -99,17 +92,29 @@ def _parts(bench: Bench, fit: Fit, name: str, weights: Weights) -> Iterator[Figu
         yield Figure(f"{name}: {stage}", 1e3 * took, "ms", note=note)
 
 
-def batch(bench: Bench, fit: Fit, name: str, weights: Weights, size: int = 4) -> Iterator[Figure]:
-    """Yield the seconds a picture where `size` go through the steps at once, beside those alone."""
+def batch(
+    bench: Bench, fit: Fit, name: str, weights: Weights, bar: float | None, size: int = 4
+) -> Iterator[Figure]:
+    """Yield the seconds a picture where `size` go through the steps at once, beside those alone.
+
+    A card that draws all the power it may cannot be faster than its energy a picture allows.
+    """
     with weights.lease(bench.spec(fit)) as pipe:
-        times = {}
-        for pictures in (1, size):
-            _together(bench, pipe, pictures)
-            took = median(_together(bench, pipe, pictures) for _ in range(bench.runs))
-            times[pictures] = took / pictures
-    note = f"{times[size]:.3f} s each; {times[1]:.3f} s alone"
-    share = times[size] / times[1]
-    yield at_most(f"{name}: batch of {size}, time a picture", share, "x", 0.85, note)
+        (alone, used_alone), (each, used) = (_each(bench, pipe, n) for n in (1, size))
+    metric = f"{name}: batch of {size}, time a picture"
+    note = f"{each:.3f} s and {used:.0f} J each; {alone:.3f} s and {used_alone:.0f} J alone"
+    if bar is None:
+        yield Figure(metric, each / alone, "x", note=note)
+    else:
+        yield at_most(metric, each / alone, "x", bar, note)
+
+
+def _each(bench: Bench, pipe: Any, size: int) -> tuple[float, float]:  # noqa: ANN401
+    """Return seconds and joules of one picture, of `size` that are drawn together."""
+    _together(bench, pipe, size)
+    before = joules()
+    took = median(_together(bench, pipe, size) for _ in range(bench.runs))
+    return took / size, (joules() - before) / (bench.runs * size)
 
 
 @torch.no_grad()

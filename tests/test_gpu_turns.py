@@ -1,0 +1,103 @@
+"""Networks that take turns on a card wait in locked memory: their numbers are never lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gpu import locked
+from gpu.fit import Fit
+from gpu.image import PictureRequest, draw
+from gpu.locked import hold
+from gpu.lora import wear
+from gpu.turns import Waiting
+from gpu.weights import Weights, load
+from tests.lora_data import on, write
+
+
+def network():
+    """Two layers that share a weight, and a buffer."""
+    made = torch.nn.Sequential(torch.nn.Linear(30, 30), torch.nn.Linear(30, 30))
+    made[1].weight = made[0].weight
+    made.register_buffer("table", torch.arange(3))
+    return made
+
+
+def test_weights_are_the_same_numbers_where_they_wait():
+    """In locked memory, and layers that shared a weight still do."""
+    made = network()
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    made.to = Waiting(made)
+    assert made.to("cpu") is made
+    assert made.to(device=torch.device("cpu")) is made
+    assert all(made.state_dict()[name].equal(was) for name, was in before.items())
+    assert made[0].weight.data_ptr() == made.to._memory[0].bytes.data_ptr()
+    assert made[1].weight is made[0].weight
+
+
+def test_a_changed_number_stays_changed():
+    """What an adapter puts in its place is not undone, nor what it puts back."""
+    made = network()
+    made.to = Waiting(made)
+    bias = made[0].bias
+    original = bias.data
+    bias.data = original + 1
+    made.to("cpu")
+    assert bias.data.equal(original + 1)
+    bias.data = original
+    made.to("cpu")
+    assert bias.data.equal(original)
+
+
+def test_another_number_format_is_as_ever():
+    """`to` with a format is torch's own."""
+    made = network()
+    made.to = Waiting(made)
+    made.to(torch.bfloat16)
+    assert made[0].weight.dtype == torch.bfloat16
+    assert made.table.dtype == torch.int64
+
+
+def test_memory_is_taken_a_block_at_a_time(monkeypatch):
+    """So that little is there twice while it moves; a weight larger than a block has its own."""
+    monkeypatch.setattr(locked, "BLOCK", 4096)
+    tensors = [torch.full((size,), float(size)) for size in (10, 900, 100, 2000, 10)]
+    blocks = hold(tensors)
+    assert [len(block.bytes) for block in blocks] == [256 + 3840, 512, 8192, 256]
+    assert all(tensor.eq(len(tensor)).all() for tensor in tensors)
+    assert hold([]) == []
+
+
+@pytest.mark.slow
+def test_an_adapter_is_put_on_and_off_between_turns(mini_picture, tmp_path):
+    """The same pictures as by weights that stay."""
+    weights = Weights(4)
+    with weights.lease(mini_picture) as pipe:
+        write(tmp_path / "a.safetensors", "Z-Image kohya fused", pipe.transformer, parts=["layers"])
+    worn = (on(tmp_path / "a.safetensors", 0.9),)
+    asked = PictureRequest(mini_picture, "red mug", 64, 64, steps=1, seed=7, max_tokens=128)
+    turns = replace(asked, spec=replace(mini_picture, fit=Fit("model")))
+    for one in (), worn, ():
+        right = draw(replace(asked, loras=one), weights).tobytes()
+        assert draw(replace(turns, loras=one), weights).tobytes() == right
+
+
+@pytest.mark.gpu
+def test_a_network_that_was_put_out_leaves_no_byte_on_the_card(mini_picture):
+    """And comes back bit for bit, any number of times."""
+    spec = replace(mini_picture, device="cuda", fit=Fit("model"))
+    pipe = load(spec)
+    first = {name: tensor.clone() for name, tensor in pipe.transformer.state_dict().items()}
+    before = torch.cuda.memory_allocated()
+    for _ in range(2):
+        pipe.transformer.to("cuda")
+        assert torch.cuda.memory_allocated() > before
+        assert all(tensor.is_cuda for tensor in pipe.transformer.state_dict().values())
+        assert all(
+            pipe.transformer.state_dict()[name].cpu().equal(was) for name, was in first.items()
+        )
+        pipe.transformer.to("cpu")
+        assert torch.cuda.memory_allocated() == before
+    wear(pipe, ())
