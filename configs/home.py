@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from configs.errors import BadFile, BadInput
-from configs.wording import unknown
+from configs.wording import MOST_COMPARED, nearest, unknown
 
 MARKER = "keyreel.toml"
 """The file that makes a folder a home."""
@@ -125,6 +126,28 @@ class Home:
     def models(self) -> Path:
         """Downloaded weights: one folder in the diffusers layout for each model."""
         return self.root / "models"
+
+    def existing(self, path: str) -> Path:
+        """Return `path` resolved inside the home, where something is there.
+
+        Raises:
+            BadFile: as `inside`; where nothing is there, with the folder and the nearest file.
+        """
+        file = self.inside(path)
+        if file.exists():
+            return file
+        if path.startswith(("http://", "https://")):
+            raise BadFile(f"{path!r}: is an address; save the file in the home, and write its path")
+        raise BadFile(f"{file.name}: no such file in {file.parent}{self._near(file)}")
+
+    def _near(self, file: Path) -> str:
+        """Return which file beside `file`, or in brand/, may be meant; or nothing."""
+        root, found = self.root.resolve(), dict[str, str]()
+        for folder in (root / "brand", file.parent):
+            there = folder.iterdir() if folder.is_dir() else ()
+            for each in filter(Path.is_file, islice(there, MOST_COMPARED)):
+                found[each.name] = each.relative_to(root).as_posix()
+        return nearest(file.name, (), found)
 
     def inside(self, path: str) -> Path:
         """Return `path` resolved inside the home.

@@ -50,7 +50,7 @@ def find_attachments(resolved: Resolved, home: Home, hashes: FileHashes) -> dict
 
 
 def _read(file: str, kind: Kind, home: Home, hashes: FileHashes) -> Attachment:
-    path = home.inside(file)
+    path = home.existing(file)
     digest = hashes.of(path)
     name = path.relative_to(home.root.resolve()).as_posix()
     return Attachment(InputFile(digest, name), READERS[kind](path))

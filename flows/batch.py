@@ -93,9 +93,10 @@ def brief(form: Batch, home: Home) -> Brief:
 
     Raises:
         BadField: naming every row that is wrong, at its line.
+        BadFile: where the table is missing or outside the home.
     """
     library = Library.open(home)
-    path = home.inside(form.table)
+    path = home.existing(form.table)
     profile = own_profile(library)
     rows = read_table(path, form, library, profile)
     forms = [row for _, row in rows.values()]

@@ -264,7 +264,7 @@ class _Files:
             BadFile: where it is missing, broken, no image or outside the home.
         """
         try:
-            file = self.home.inside(path)
+            file = self.home.existing(path)
             width, height = size_of(file)
             look(file)
             name = file.relative_to(self.home.root.resolve()).as_posix()
@@ -291,8 +291,8 @@ class _Files:
         from tasks.certificate import read_signer  # brings cryptography: 0.1 s
 
         try:
-            certificate = self.home.inside(signing.certificate)
-            read_signer(certificate, self.home.inside(signing.key), dt.datetime.now(dt.UTC))
+            certificate = self.home.existing(signing.certificate)
+            read_signer(certificate, self.home.existing(signing.key), dt.datetime.now(dt.UTC))
             return {"certificate": InputFile(self.hashes.of(certificate), signing.certificate)}
         except BadFile as error:
             place = self.loaded.source.where(("brand", "signing"))

@@ -16,7 +16,6 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from configs.errors import BadFile
-from configs.wording import nearest
 
 MOST_PIXELS = 50_000_000
 """A 50-megapixel photo takes 150 MB as RGB, and twice that while it is converted."""
@@ -99,15 +98,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _lacking(path: Path) -> str:
-    """Return why there is nothing to open at a path, and what to write instead; or nothing."""
+    """Return why there is nothing to open at a path; or nothing."""
     if path.is_file():
         return "" if path.stat().st_size else "is empty; export it again"
     if path.is_dir():
         return "is a folder; write the path of a picture in it"
-    if not {"http:", "https:"}.isdisjoint(path.parts):
-        return "is an address; save the picture in the home, and write its path"
-    there = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
-    return f"no such file{nearest(path.name, (each.name for each in there if each != path))}"
+    return "no such file"
 
 
 def _header(path: Path) -> Image.Image:
