@@ -170,7 +170,7 @@ class Campaign(Declaration):
     prompt: Prompt = Prompt()
     deliveries: Annotated[tuple[str, ...], Field(min_length=1)]
     """Rows of deliveries.yaml: the platforms to deliver to."""
-    publish: dict[Slug, Clock] = {}
+    publish: dict[str, Clock] = {}
     """When each delivery goes out on its shot's day, `{douyin: "18:30"}`, in the calendar's
     timezone: for the manifest and calendar of `keyreel package`."""
     settings: dict[str, Json] = {}

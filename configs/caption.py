@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.base import Declaration, Language, Slug, Words
+from configs.base import Declaration, Language, Words
 from configs.length import Count
 
 
@@ -30,7 +30,7 @@ class Wording(Declaration):
 class Caption(Wording):
     """What is published beside the file; nothing where neither title, text nor hashtags stand."""
 
-    platforms: dict[Slug, Wording] = {}
+    platforms: dict[str, Wording] = {}
     """In place of the above for one delivery, `{x: {text: …}}`; what it leaves out stays."""
     expander: Literal["template", "endpoint", "local"] = "template"
     """Who writes: `endpoint` and `local` are language models, as for `expand.expander`. They write

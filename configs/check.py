@@ -48,13 +48,15 @@ def _names(campaign: Campaign, marks: Marks, library: Library) -> Iterator[BadFi
     profiles = ["auto", *library.profiles]
     if campaign.profile not in profiles:
         yield marks.bad(("profile",), unknown("profile", campaign.profile, profiles))
+    called = _called(library)
     for index, name in enumerate(campaign.deliveries):
         if name not in library.deliveries:
-            message = unknown("delivery", name, library.deliveries, _called(library))
+            message = unknown("delivery", name, library.deliveries, called)
             yield marks.bad(("deliveries", index), message)
     for name in campaign.publish:
         if name not in campaign.deliveries:
-            message = unknown("delivery of this campaign", name, campaign.deliveries)
+            own = {word: key for word, key in called.items() if key in campaign.deliveries}
+            message = unknown("delivery of this campaign", name, campaign.deliveries, own)
             yield marks.bad(("publish", name), message, key=True)
     yield from _twice(campaign.deliveries, marks, ("deliveries",))
     yield from _twice([product.id for product in campaign.products], marks, ("products",), "id")

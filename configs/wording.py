@@ -79,7 +79,9 @@ def nearest(word: object, words: Iterable[str], called: Mapping[str, str] = {}) 
 def unknown(what: str, word: object, words: Iterable[str], called: Mapping[str, str] = {}) -> str:
     """Return the sentence for a name that is not among `words`; see `nearest` for `called`."""
     known = sorted(words)
-    listed = ", ".join(known[:MOST_LISTED]) + (", …" if len(known) > MOST_LISTED else "")
+    chinese = {meant: f" ({name})" for name, meant in called.items() if not name.isascii()}
+    some = ", ".join(each + chinese.get(each, "") for each in known[:MOST_LISTED])
+    listed = some + (", …" if len(known) > MOST_LISTED else "")
     hint = f"; known: {listed}" if known else "; there is none"
     return f"no {what} {short(word)}{nearest(word, known, called) or hint}"
 
@@ -116,6 +118,8 @@ def problems(
             siblings = [str(other[-1]) for other in strangers if other[:-1] == path[:-1]]
             if not any(repr(path[-1]) in nearest(sibling, known) for sibling in siblings):
                 made.append(marks.bad(path, f"is missing; add `{path[-1]}: …`"))
+        elif wrong := [each for each in errors if each["loc"][-1:] == ("[key]",)]:
+            made.append(marks.bad(path, sentence(wrong, path[-1]), key=True))
         else:
             made.append(marks.bad(path, sentence(errors, marks.spot(path).value)))
     return made

@@ -168,6 +168,10 @@ class TestWrong:
             ({"text": "{{ product.facts.price }}"}, "caption.text: .*price"),
             ({"text": "{% for x in range(9) %}{{ x }}"}, "caption.text: "),
             ({"text": "x", "platforms": {"douyn": {}}}, "caption.platforms: no .*'douyin'"),
+            (
+                {"text": "x", "platforms": {"抖音": {}}},
+                "caption.platforms: no .* '抖音'; known: .*douyin",
+            ),
         ],
     )
     def test_a_template_s_fault_names_its_field(self, cell, said, words):

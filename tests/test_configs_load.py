@@ -150,6 +150,26 @@ class TestWrongValues:
                 "'小红书'; did you mean 'xiaohongshu'?",
             ),
             ("[douyin, xiaohongshu, bilibili]", "[抖音]", "'抖音'; did you mean 'douyin'?"),
+            (
+                "[douyin, xiaohongshu, bilibili]",
+                "[朋友圈]",
+                "bilibili (哔哩哔哩), douyin (抖音), inst",
+            ),
+            (
+                "deliveries: [",
+                'publish: {抖音: "18:30"}\ndeliveries: [',
+                "publish.抖音: no delivery of this campaign '抖音'; did you mean 'douyin'?",
+            ),
+            (
+                "deliveries: [",
+                'publish: {快手: "18:30"}\ndeliveries: [',
+                "'快手'; known: bilibili (哔哩哔哩), douyin (抖音), xiaohongshu (小红书视频)",
+            ),
+            (
+                "name: Lumière",
+                f"allow: {{{'好' * 41}: a reason}}",
+                "好' does not fit; write at most 40",
+            ),
             ("[douyin, xiaohongshu, bilibili]", "[a，b]", "'a，b'; items are parted by `,`, not"),
             ("product: all, ", "product: a，b, ", "not by `，`; write 'all'"),
             (
