@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from catalogs.runs import NAME, read_run
 from catalogs.store import Store
 from configs.errors import BadFile, OutOfSpace
 from configs.home import MARKER, Home
+from configs.marker import read_marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def check_space(home: Home, estimate: float) -> None:
 
     Raises:
         OutOfSpace: where they do not; with the numbers.
-        BadFile: where keyreel.toml is not TOML, or its quota is no number.
+        BadInput: where keyreel.toml is wrong.
     """
     free = shutil.disk_usage(home.root).free
     if estimate > free:
@@ -89,29 +89,14 @@ def check_space(home: Home, estimate: float) -> None:
             f"{home.root}: this run needs about {_gb(estimate)}, the disk has {_gb(free)} free; "
             "free some space, run `keyreel gc`, or plan fewer shots"
         )
-    if (quota := quota_of(home)) is None:
+    if (gigabytes := read_marker(home.root / MARKER).disk_quota_gb) is None:
         return
-    used = used_by(home)
+    quota, used = gigabytes * 1e9, used_by(home)
     if used + estimate > quota:
         raise OutOfSpace(
             f"{home.root}: this run needs about {_gb(estimate)}, and {_gb(used)} of the quota of "
             f"{_gb(quota)} are used; run `keyreel gc`, or raise disk_quota_gb in {MARKER}"
         )
-
-
-def quota_of(home: Home) -> float | None:
-    """Return the bytes that the home may take, where its keyreel.toml says so."""
-    path = home.root / MARKER
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadFile(f"{path}: {error}; write it as TOML: disk_quota_gb = 50") from None
-    quota = told.get("disk_quota_gb")
-    if quota is None:
-        return None
-    if isinstance(quota, bool) or not isinstance(quota, int | float) or not quota > 0:
-        raise BadFile(f"{path}: disk_quota_gb: {quota!r} is no size; write gigabytes, such as 50")
-    return quota * 1e9
 
 
 def used_by(home: Home) -> int:

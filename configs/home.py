@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from configs.errors import BadFile, BadInput
+from configs.marker import read_marker
 from configs.wording import MOST_COMPARED, nearest, unknown
 
 MARKER = "keyreel.toml"
@@ -24,6 +25,17 @@ class Home:
 
     @classmethod
     def find(cls, given: Path | None = None) -> Home:
+        """Return the home as `locate` does, once it is certain that this keyreel knows its format.
+
+        Raises:
+            BadInput: where none is found, or its keyreel.toml is wrong.
+        """
+        home = cls.locate(given)
+        read_marker(home.root / MARKER)
+        return home
+
+    @classmethod
+    def locate(cls, given: Path | None = None) -> Home:
         """Return the home: as given, else KEYREEL_HOME, else the nearest folder above that has one.
 
         Raises:

@@ -27,6 +27,8 @@ MARKED = """\
 # models.yaml, profiles.yaml and deliveries.yaml beside this file add rows to the built-in ones.
 # 与此文件同级的 models.yaml、profiles.yaml、deliveries.yaml 可增补内置条目。
 format = 1
+# What store/, runs/ and deliveries/ may take at most, in GB. 这三个文件夹最多占用的空间，单位 GB。
+# disk_quota_gb = 200
 """
 NOTICES = """\
 # yaml-language-server: $schema=notify.schema.json

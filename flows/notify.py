@@ -94,7 +94,7 @@ def at_the_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     """Tell how a flow run ended: Prefect calls it, by these names, when that is certain."""
     named = flow_run.parameters.get("home")
     try:
-        home = Home.find(Path(str(named)) if named else None)
+        home = Home.locate(Path(str(named)) if named else None)
     except BadInput:  # then its file is not found either; the run's state says so
         return
     whole = state.is_completed() and state.name == "Completed"

@@ -181,21 +181,27 @@ def test_a_full_disk_is_told_before_the_run(home):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "says"),
     [
-        "disk_quota_gb = 'much'",
-        "disk_quota_gb = -1",
-        "disk_quota_gb = true",
-        "disk_quota_gb = nan",
-        "disk_quota_gb =",
-        "\udcff",
+        ("disk_quota_gb = 'much'", "disk_quota_gb: 'much' does not fit; write a number"),
+        ("disk_quota_gb = -1", "disk_quota_gb: -1 does not fit; write a number above 0"),
+        ("disk_quota_gb = true", "disk_quota_gb: True does not fit; write a number"),
+        ("disk_quota_gb = nan", "disk_quota_gb: nan does not fit; write a number"),
+        ("disk_quota_gb =", "write it as TOML"),
+        ("disk_quotas_gb = 50", "disk_quotas_gb: unknown key; did you mean 'disk_quota_gb'?"),
+        ("format = 0", "format: 0 is none that this keyreel knows; write 1"),
+        ("format = 99", "format: 99 is none that this keyreel knows; upgrade keyreel, or name"),
+        ("format = '1'", "format: '1' does not fit; write a whole number"),
+        ("\udcff", "write it as TOML"),
     ],
 )
-def test_a_wrong_quota_is_told(home, text):
-    """A quota that is no size, or a file that is no TOML, says what to write."""
+def test_a_wrong_marker_is_told(home, text, says):
+    """Before any command works in the home: file, field, value, and what to write."""
     (home.root / MARKER).write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(BadFile, match="write"):
-        check_space(home, 1)
+    with pytest.raises(BadInput) as told:
+        Home.find(home.root)
+    assert str(told.value).startswith(f"{home.root / MARKER}: ")
+    assert says in str(told.value)
 
 
 def test_without_a_quota_only_the_disk_counts(home):
