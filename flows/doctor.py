@@ -14,7 +14,7 @@ from typing import Literal
 from configs.errors import KeyreelError
 from configs.home import Home
 from configs.library import Library
-from configs.model import Model
+from configs.model import Profile
 from gpu.device import detect, dtype_for, pick_profile
 from tasks.font import bundled_file
 
@@ -46,7 +46,7 @@ def _packages(_home: Home) -> Iterator[Finding]:
     """PyPI has foreign projects called `tasks` and `flows`; ours must be the ones found."""
     roots = {Path(str(import_module(name).__file__)).parent.parent for name in PACKAGES}
     if len(roots) == 1:
-        yield Finding("packages", "ok", f"all from {roots.pop()}")
+        yield Finding("packages", "ok", f"all are keyreel's own, from {roots.pop()}")
     else:
         places = ", ".join(sorted(map(str, roots)))
         yield Finding("packages", "bad", f"mixed: {places}; uninstall the foreign ones")
@@ -54,45 +54,49 @@ def _packages(_home: Home) -> Iterator[Finding]:
 
 def _device(home: Home) -> Iterator[Finding]:
     device = detect()
-    profiles = Library.open(home).profiles
-    profile = pick_profile(device, profiles)
-    dtype = dtype_for(device, profiles[profile].dtype)
-    text = f"{device.name}, {device.memory_gb:.0f} GB; profile {profile}, computing in {dtype}"
+    profile, row = _profile(home)
+    which = "of its own" if device.kind == "cuda" else "of main memory, no card that torch can use"
+    text = (
+        f"{device.name}, {device.memory_gb:.0f} GB {which}; profile {profile} draws with "
+        f"{', '.join(row.models)}, computing in {dtype_for(device, row.dtype)}"
+    )
     yield Finding("device", "ok", text)
 
 
+def _profile(home: Home) -> tuple[str, Profile]:
+    """Return the profile that `auto` takes on this machine."""
+    profiles = Library.open(home).profiles
+    name = pick_profile(detect(), profiles)
+    return name, profiles[name]
+
+
 def _models(home: Home) -> Iterator[Finding]:
+    """Tell of what is here and of what this machine draws with; count the others."""
     from catalogs.hashes import FileHashes
+    from flows.models import lacking
     from tasks.lora import lora_path
     from tasks.model import fingerprint, folder_of
 
     hashes = FileHashes(home.cache / "hashes.json")
+    profile, row = _profile(home)
+    away = 0
     for name, model in Library.open(home).models.items():
         try:
-            if lacking := _lacking(model, home):
-                fetch = f"`keyreel models fetch {name}`, or " if model.source else ""
-                told = lacking if model.files else fetch + lacking
-                yield Finding(f"model {name}", "missing", told)
+            if told := lacking(name, model, home):
+                away += name not in row.models
+                if name in row.models:
+                    yield Finding(f"model {name}", "missing", told)
             else:
                 for lora in model.loras:
                     lora_path(lora, home)
-                text = f"{fingerprint(model, home, hashes)[:12]} in {folder_of(model, home)}"
+                text = f"{folder_of(model, home)}, fingerprint "
+                text += fingerprint(model, home, hashes)[:12]
                 yield Finding(f"model {name}", "ok", text)
         except KeyreelError as error:
             yield Finding(f"model {name}", "bad", str(error))
-
-
-def _lacking(model: Model, home: Home) -> str:
-    """Return what to do where nothing of a model is there; what is there must be whole."""
-    from tasks.model import files_of, folder_of
-
-    files, folder = files_of(model, home), folder_of(model, home)
-    if files and not any(path.exists() for _, path in files.networks):
-        whose = "TurboDiffusion's checkpoints folder" if model.turbo else "ComfyUI's models folder"
-        return f"no {files.networks[0][1]}; set files.root to {whose}"
-    if not files and not (folder / "model_index.json").exists():
-        return f"put its diffusers folder at {folder}"
-    return ""
+    if away:
+        text = f"{away} are not here; profile {profile} needs none of them (`keyreel models list`)"
+        yield Finding("other models", "ok", text)
 
 
 def _encoder(_home: Home) -> Iterator[Finding]:
@@ -121,7 +125,9 @@ def _prefect(_home: Home) -> Iterator[Finding]:
 
     url = PREFECT_API_URL.value()
     if not url:
-        yield Finding("prefect", "ok", "no server configured: each run brings its own")
+        yield Finding(
+            "prefect", "ok", "no PREFECT_API_URL is set: each run starts a server of its own"
+        )
         return
     from prefect.client.orchestration import get_client
 

@@ -31,7 +31,7 @@ class Shelved:
     """Those that draw with it."""
     there: bool
     bytes: int
-    """On this disk; of one that is missing, what a fetch would download, about."""
+    """On this disk; of one that is missing, what a fetch would download, about; 0: not known."""
     licence: str
     text: str
     """Where it lies, or what to do."""
@@ -43,18 +43,33 @@ def shelf(home: Home) -> Iterator[Shelved]:
     for name, model in library.models.items():
         profiles = tuple(id for id, row in library.profiles.items() if name in row.models)
         licence = model.source.licence if model.source else "keyreel's" if model.shipped else "?"
-        size = round(model.source.gigabytes * 1e9) if model.source else 0
-        there, text = True, str(folder_of(model, home))
+        size = round(model.source.gigabytes * 1e9) if model.source and not model.files else 0
         try:
-            paths = weight_files(model, home)
-            size = sum(regular(path).st_size for path in paths)
-            for path in paths:
-                check(path)
+            there, text = False, lacking(name, model, home)
+            if not text:
+                paths = weight_files(model, home)
+                size = sum(regular(path).st_size for path in paths)
+                for path in paths:
+                    check(path)
+                there, text = True, str(folder_of(model, home))
         except BadFile as error:
             there, text = False, str(error)
-            if model.source and not model.files:
-                text = f"keyreel models fetch {name}"
+        if not there and model.source and not model.files:
+            text = f"keyreel models fetch {name}"
         yield Shelved(name, model.makes, profiles, there, size, licence, text)
+
+
+def lacking(name: str, model: Model, home: Home) -> str:
+    """Return how to get a model of which nothing is here; "" where something is."""
+    files, folder = files_of(model, home), folder_of(model, home)
+    if files and not any(path.exists() for _, path in files.networks):
+        whose = "TurboDiffusion's checkpoints folder" if model.turbo else "ComfyUI's models folder"
+        file = files.networks[0][1].name
+        return f"no {file}; in the home's models.yaml, set files.root to {whose}"
+    if not files and not (folder / "model_index.json").exists():
+        fetch = f"`keyreel models fetch {name}`, or " if model.source else ""
+        return f"{fetch}put its diffusers folder at {folder}"
+    return ""
 
 
 def weight_files(model: Model, home: Home) -> list[Path]:

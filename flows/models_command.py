@@ -31,14 +31,14 @@ def list_models(context: typer.Context) -> None:
         (
             one.name,
             "here" if one.there else "-",
-            f"{one.bytes / 1e9:.2f}",
+            f"{one.bytes / 1e9:.2f}" if one.bytes else "",
             one.licence,
             " ".join(one.profiles),
             one.text,
         )
         for one in shelf(_home(context))
     ]
-    screen.rows(("model", "is", "GB", "licence", "profiles", "where"), rows)
+    screen.rows(("model", "is", "GB", "licence", "profiles", "where, or how to get it"), rows)
 
 
 @models_app.command()

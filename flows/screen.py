@@ -226,7 +226,9 @@ def rows(columns: Sequence[str], values: Sequence[Sequence[object]]) -> None:
         for line in (columns, *values):
             print("\t".join("" if value is None else str(value) for value in line))
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a path that is cut is of no use
     for row in values:
         table.add_row(*("" if value is None else str(value) for value in row))
     console.print(table)

@@ -145,12 +145,13 @@ def test_gc_shows_before_it_deletes(home, keyreel):
 
 @pytest.mark.slow
 def test_doctor_finds_the_shipped_models_and_the_encoder(home, keyreel):
-    """All that the demo needs is there; models that must be downloaded are told as missing."""
+    """All that the demo needs is there; models that must be downloaded are none of it."""
     code, out, _ = keyreel(home, "doctor")
     assert code == 0
     assert "ok       model mini-picture" in out
     assert "ok       ffmpeg" in out
-    assert "missing  model z-image-turbo" in out
+    assert "profile mini draws with mini-picture, mini-clip" in out
+    assert "missing" not in out
     assert "BAD" not in out
 
 

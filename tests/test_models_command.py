@@ -77,6 +77,9 @@ def test_the_list_says_what_is_here(home, tiny):
     turbo = rows["z-image-turbo"]
     assert (turbo.there, turbo.bytes, turbo.licence) == (False, 33e9, "apache-2.0")
     assert turbo.text == "keyreel models fetch z-image-turbo"
+    files = rows["turbowan2.1-t2v-1.3b"]  # a fetch would bring its tokenizer alone
+    assert (files.there, files.bytes) == (False, 0)
+    assert "set files.root to TurboDiffusion's checkpoints folder" in files.text
     assert "80gb" in turbo.profiles
 
 
@@ -210,11 +213,13 @@ def test_warm_says_seconds_and_rate(keyreel, home, tiny):
 
 
 def test_the_doctor_says_how_to_get_a_model(keyreel, home):
-    """Also where its folder holds the tokenizer alone, for a row of single files."""
+    """Of those that this machine draws with, were there a tokenizer already; others are counted."""
     (home.root / "models" / "tiny" / "tokenizer").mkdir(parents=True)
+    mini = {"device": "cpu", "picture": "mini-picture", "clip": "tiny", "budget_gb": 2}
+    (home.root / "profiles.yaml").write_text(json.dumps({"mini": mini}))
     _, out, _ = keyreel("doctor")
-    (line,) = [line for line in out.splitlines() if "model tiny " in line]
-    assert line.startswith("missing")
-    assert "`keyreel models fetch tiny`, or put its diffusers folder at" in line
-    (line,) = [line for line in out.splitlines() if "model turbowan2.1-t2v-1.3b " in line]
-    assert "set files.root to TurboDiffusion's checkpoints folder" in line
+    lines = [line for line in out.splitlines() if "model" in line.split()[1:3]]
+    assert [line.split()[0] for line in lines] == ["ok", "ok", "missing"]
+    assert "`keyreel models fetch tiny`, or put its diffusers folder at" in out
+    away = len(list(shelf(home))) - 3
+    assert f"{away} are not here; profile mini needs none of them (`keyreel models list`)" in out
