@@ -8,6 +8,7 @@ everything before it is ended, and ends by itself when the run is killed.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from catalogs.durable import locked
 from configs.errors import KeyreelError
 from gpu.service.starter import end_with_the_starter
 
@@ -135,17 +137,25 @@ def _free_port() -> int:
 
 
 def serve(port: int, host: str = LOOPBACK) -> None:
-    """Serve Prefect's API until told to end, or until the starter is gone."""
+    """Serve Prefect's API until told to end, or until the starter is gone.
+
+    Servers that begin at once on one database begin one by one: on an empty one, the second would
+    find half of the tables there already, and end.
+    """
     import uvicorn
+    from prefect.settings import PREFECT_HOME
 
     end_with_the_starter()
-    uvicorn.run(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        log_level="error",
-    )
+    app = "prefect.server.api.server:create_app"
+    home = Path(PREFECT_HOME.value())
+    home.mkdir(parents=True, exist_ok=True)
+
+    class OneByOne(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with locked(home / "keyreel.lock", fcntl.LOCK_EX):
+                await super().startup(sockets)
+
+    OneByOne(uvicorn.Config(app, factory=True, host=host, port=port, log_level="error")).run()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from catalogs.durable import locked
 from catalogs.store import Store
 from tests.campaigns import bytes_of, home_with, keyreel
 
@@ -141,6 +143,43 @@ def test_a_configured_server_is_used_and_left_running(tmp_path):
     assert [run.name for run in flows] == ["stills"]
     assert states == {"COMPLETED"}
     assert not (home.cache / "prefect").exists()
+
+
+@pytest.mark.long
+def test_two_runs_at_once_make_one_new_database(tmp_path):
+    """The first two of a machine: their servers begin one by one, and neither stops at a table."""
+    code = """
+import sys
+from pathlib import Path
+from flows.server import server
+with server(Path(sys.argv[1])):
+    pass
+"""
+    home, names = tmp_path / "prefect", ("one", "two")
+    home.mkdir()
+    with locked(home / "keyreel.lock", fcntl.LOCK_EX):
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, name],
+                env=os.environ | {"PREFECT_HOME": str(home)},
+                cwd=tmp_path,
+            )
+            for name in names
+        ]
+        end = time.monotonic() + 100
+        while waiting(home / "keyreel.lock") < 2:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert not (home / "prefect.db").exists()
+    assert [each.wait(200) for each in both] == [0, 0]
+    said = [(tmp_path / name / "prefect-server.log").read_text("utf-8") for name in names]
+    assert said == ["", ""]
+
+
+def waiting(path: Path) -> int:
+    """Return how many processes wait for the lock on a file."""
+    listed = Path("/proc/locks").read_text("utf-8").splitlines()
+    return sum("->" in line and f":{path.stat().st_ino} " in line for line in listed)
 
 
 def test_only_faults_that_may_pass_are_tried_again():
