@@ -173,11 +173,11 @@ def test_a_card_reads_locked_memory_and_survives_a_refusal():
 def test_weights_leave_a_card_and_come_back(mini_picture):
     """The same pipeline, and the same bytes."""
     spec = replace(mini_picture, device="cuda")
+    before = torch.cuda.memory_allocated()
     pipe = load(spec)
     first = {name: tensor.cpu() for name, tensor in pipe.transformer.state_dict().items()}
-    held = torch.cuda.memory_allocated()
     spots = Parking()
     assert spots.put(spec, pipe)
-    assert torch.cuda.memory_allocated() < held / 2
+    assert torch.cuda.memory_allocated() == before
     spots.take(spec)
     assert all(pipe.transformer.state_dict()[name].cpu().equal(was) for name, was in first.items())

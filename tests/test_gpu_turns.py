@@ -11,8 +11,7 @@ from gpu import locked
 from gpu.fit import Fit
 from gpu.image import PictureRequest, draw
 from gpu.locked import hold
-from gpu.lora import wear
-from gpu.turns import Waiting
+from gpu.turns import Waiting, _Weight
 from gpu.weights import Weights, load
 from tests.lora_data import on, write
 
@@ -70,6 +69,25 @@ def test_memory_is_taken_a_block_at_a_time(monkeypatch):
     assert hold([]) == []
 
 
+def test_as_one_comes_all_others_go(monkeypatch):
+    """A text encoder, too, though a keyframe's autoencoder is not what comes after it."""
+
+    class Still(torch.nn.Linear):
+        def to(self, *_):
+            return self
+
+    went = []
+    networks = [Still(2, 2, bias=False) for _ in range(3)]
+    number = {one.weight: n for n, one in enumerate(networks)}
+    monkeypatch.setattr(
+        _Weight, "move", lambda one, device: went.append((number[one.tensor], device.type))
+    )
+    for one in networks:
+        vars(one)["to"] = Waiting(one, networks)
+    networks[1].to("meta")
+    assert went == [(0, "cpu"), (2, "cpu"), (1, "meta")]
+
+
 @pytest.mark.slow
 def test_an_adapter_is_put_on_and_off_between_turns(mini_picture, tmp_path):
     """The same pictures as by weights that stay."""
@@ -92,7 +110,9 @@ def test_a_network_that_was_put_out_leaves_no_byte_on_the_card(mini_picture):
     first = {name: tensor.clone() for name, tensor in pipe.transformer.state_dict().items()}
     before = torch.cuda.memory_allocated()
     for _ in range(2):
+        pipe.vae.to("cuda")
         pipe.transformer.to("cuda")
+        assert not next(pipe.vae.parameters()).is_cuda
         assert torch.cuda.memory_allocated() > before
         assert all(tensor.is_cuda for tensor in pipe.transformer.state_dict().values())
         assert all(
@@ -100,4 +120,3 @@ def test_a_network_that_was_put_out_leaves_no_byte_on_the_card(mini_picture):
         )
         pipe.transformer.to("cpu")
         assert torch.cuda.memory_allocated() == before
-    wear(pipe, ())

@@ -13,14 +13,16 @@ from gpu.fit import Fit
 from gpu.parking import Parked
 from gpu.turbo import replay
 from gpu.turbo.replay import Recorded
+from gpu.turbo.zimage import read_words
 from gpu.weights import WeightsSpec
 
 pytestmark = pytest.mark.filterwarnings("default")  # of compilers
-FOLDER = ARCHITECTURES / "wan2.1-t2v-1.3b"
+PIPELINES = {"WanPipeline": "wan2.1-t2v-1.3b", "ZImagePipeline": "z-image-turbo"}
 
 
-def clip(fit, device="cpu"):
-    return make(WeightsSpec(FOLDER, "WanPipeline", "w", "float32", device, fit=fit), tiny=True)
+def made(pipeline, fit, device="cpu"):
+    folder = ARCHITECTURES / PIPELINES[pipeline]
+    return make(WeightsSpec(folder, pipeline, "w", "float32", device, fit=fit), tiny=True)
 
 
 def asked(tokens=9, device="cpu"):
@@ -28,27 +30,45 @@ def asked(tokens=9, device="cpu"):
     return ids, (ids <= tokens).long()
 
 
+def said(output):
+    """Return the hidden states that a pipeline reads of an encoder's output."""
+    return output.hidden_states[-2] if output.hidden_states else output.last_hidden_state
+
+
 @pytest.mark.slow
-def test_only_an_encoder_that_stays_is_recorded():
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_only_an_encoder_that_stays_is_recorded(pipeline):
     """With an offload its weights lie elsewhere each time; uncompiled, all is as ever."""
-    recorded = clip(Fit(compile=True)).text_encoder
+    recorded = made(pipeline, Fit(compile=True)).text_encoder
     assert isinstance(recorded.forward, Recorded)
     for fit in Fit(), Fit("model", compile=True):
-        assert not isinstance(clip(fit).text_encoder.forward, Recorded)
+        assert not isinstance(made(pipeline, fit).text_encoder.forward, Recorded)
 
 
 @pytest.mark.slow
 def test_on_a_processor_the_encoder_answers_itself():
     """The same numbers, and nothing is recorded."""
-    plain, ours = clip(Fit()).text_encoder, clip(Fit(compile=True)).text_encoder
-    assert ours(*asked()).last_hidden_state.equal(plain(*asked()).last_hidden_state)
+    plain, ours = (made("WanPipeline", fit).text_encoder for fit in (Fit(), Fit(compile=True)))
+    assert said(ours(*asked())).equal(said(plain(*asked())))
     assert ours.forward.tape is None
+
+
+@pytest.mark.slow
+def test_what_is_recorded_of_z_image_reads_as_many_tokens_for_every_prompt():
+    """Those behind a prompt change none of its own, and the card is asked for no count."""
+    encoder = made("ZImagePipeline", Fit()).text_encoder
+    ids, mask = asked()
+    whole, own = (read_words(encoder, ids, mask, whole=how) for how in (True, False))
+    assert torch.allclose(said(whole)[:, :9], said(own)[:, :9], atol=1e-5)
+    assert said(whole).shape == said(own).shape
+    with torch.device("meta"):
+        read_words(encoder.to("meta"), ids.to("meta"), mask.to("meta"), whole=True)
 
 
 def test_a_recording_holds_for_one_shape_and_one_place():
     """Weights that came back onto a card lie elsewhere: it would read what is not theirs."""
     encoder = torch.nn.Embedding(70, 8)
-    ours, (ids, _) = Recorded(encoder), asked()
+    ours, (ids, _) = Recorded(encoder, encoder.forward), asked()
     first = ours.place(ids)
     assert ours.place(ids.clone()) == first
     assert ours.place(ids[:, :32]) != first
@@ -59,7 +79,7 @@ def test_a_recording_holds_for_one_shape_and_one_place():
 def test_parked_weights_take_their_recording_along():
     """Its memory on the card is given back."""
     encoder = torch.nn.Embedding(70, 8)
-    encoder.forward = Recorded(encoder)
+    encoder.forward = Recorded(encoder, encoder.forward)
     encoder.forward.tape = object()
     pipe = SimpleNamespace(components={"text_encoder": encoder}, text_encoder=encoder)
     Parked(pipe).put()
@@ -68,20 +88,23 @@ def test_parked_weights_take_their_recording_along():
 
 
 @pytest.mark.gpu
-def test_what_is_played_back_is_what_the_encoder_says():
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_what_is_played_back_is_what_the_encoder_says(pipeline):
     """Bit for bit: of one prompt, another, and after the weights were elsewhere."""
-    pipe = clip(Fit(compile=True), "cuda")
+    pipe = made(pipeline, Fit(compile=True), "cuda")
     encoder = pipe.text_encoder
-    plain = type(encoder).forward
+    work = encoder.forward._work
     for tokens in 9, 30, 9:
-        right = plain(encoder, *asked(tokens, "cuda")).last_hidden_state
-        assert encoder(*asked(tokens, "cuda")).last_hidden_state.equal(right)
+        right = said(work(*asked(tokens, "cuda")))
+        assert said(encoder(*asked(tokens, "cuda"))).equal(right)
     tape = encoder.forward.tape
-    assert encoder(*asked(3, "cuda")).last_hidden_state.isfinite().all()
+    assert said(encoder(*asked(3, "cuda"))).isfinite().all()
+    assert encoder.forward.tape is tape
+    two = [one.repeat(2, 1) for one in asked(9, "cuda")]
+    assert said(encoder(*two)).isfinite().all()
     assert encoder.forward.tape is tape
     place = Parked(pipe)
     place.put()
     place.bring("cuda")
-    right = plain(encoder, *asked(30, "cuda")).last_hidden_state
-    assert encoder(*asked(30, "cuda")).last_hidden_state.equal(right)
+    assert said(encoder(*asked(30, "cuda"))).equal(said(work(*asked(30, "cuda"))))
     assert encoder.forward.tape is not tape

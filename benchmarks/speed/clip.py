@@ -109,10 +109,11 @@ def _began(bench: Bench, name: str, took: float) -> Figure:
 
 
 def latency(bench: Bench, fit: Fit, weights: Weights) -> float:
-    """Return the seconds from the call to the first launch of the transformer."""
+    """Return the seconds from the call to the first launch of the transformer; one is all."""
     with weights.lease(bench.spec(fit)) as pipe:
         animating = pipe
-    return to_first_step(animating, partial(animate, bench.request(fit), weights))
+    stopped = Watch(cancelled=lambda: True)
+    return to_first_step(animating, partial(animate, bench.request(fit), weights, stopped))
 
 
 def _clocked(bench: Bench, fit: Fit, weights: Weights) -> Clock:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
+from configs.errors import Interrupted
 
 
 def synchronise() -> None:
@@ -70,12 +72,16 @@ class Clock:
 
 
 def to_first_step(pipe: Any, work: Callable[[], object]) -> float:  # noqa: ANN401
-    """Return the seconds from the call of `work` to the first launch of the pipeline's network."""
+    """Return the seconds from the call of `work` to the first launch of the pipeline's network.
+
+    What follows may be interrupted.
+    """
     began: list[float] = []
     hook = pipe.transformer.register_forward_pre_hook(lambda *_: began.append(time.perf_counter()))
     synchronise()
     started = time.perf_counter()
-    work()
+    with suppress(Interrupted):
+        work()
     hook.remove()
     return began[0] - started
 

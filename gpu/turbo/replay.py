@@ -1,29 +1,39 @@
 """A text encoder's launches, recorded on a card once and played back as one: a CUDA graph.
 
-umT5 has 24 layers of some 60 launches. From Python they take 40 ms, in which the card works for 13:
-4.7 G weights over 512 tokens are 4.8 TFLOP, 8 ms at 600 TFLOP/s, and their 9.4 GB are read in 3.
-Kernels, shapes and so bits are those of the encoder itself.
+From Python they take longer than the card's work, which waits: umT5's 24 layers of some 60 launches
+40 ms for 13, Z-Image's Qwen3, though compiled, 36 for 8. Floors for 512 tokens on an H100 at 600
+TFLOP/s and 3.35 TB/s: 4.7 G weights, 4.8 TFLOP, 8 ms, read in 3; 3.5 G, 3.6 TFLOP, 6 ms, read in 2.
+One recording serves all prompts, since they are padded to as many tokens.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import ModelOutput
+
+from gpu.turbo.zimage import read_words
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 Place = tuple[torch.Size, tuple[int, ...]]
 """Of the tokens' shape, and of the weights in the card's memory."""
+Work = Callable[[Tensor, Tensor], ModelOutput]
+"""Of token ids (B, L) and their mask. It asks the card for nothing back."""
 
 
 def record(pipe: DiffusionPipeline) -> None:
-    """Let the text encoder of `pipe` play back what it did, if it is umT5 and stays on the card."""
-    if type(pipe.text_encoder).__name__ == "UMT5EncoderModel":
-        pipe.text_encoder.forward = Recorded(pipe.text_encoder)
+    """Let the text encoder of a compiled `pipe`, which stays on its card, play back what it did."""
+    encoder = pipe.text_encoder
+    if type(encoder).__name__ == "UMT5EncoderModel":
+        encoder.forward = Recorded(encoder, encoder.forward)
+    elif getattr(encoder.forward, "func", None) is read_words:
+        encoder.forward = Recorded(encoder, partial(read_words, encoder, whole=True))
 
 
 def forget(pipe: DiffusionPipeline) -> None:
@@ -37,22 +47,24 @@ class Recorded:
     """An encoder's forward. Recorded anew where its weights moved, or more tokens are asked for.
 
     Args:
-        encoder: from whose forward token ids and their mask give `last_hidden_state`.
+        encoder: on a card, a prompt at a time is played back; else it answers as it did.
+        work: what is recorded.
     """
 
-    def __init__(self, encoder: torch.nn.Module) -> None:
-        self._encoder, self._plain = encoder, encoder.forward
+    def __init__(self, encoder: torch.nn.Module, work: Work) -> None:
+        self._encoder, self._plain, self._work = encoder, encoder.forward, work
         self.tape: _Tape | None = None
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> BaseModelOutput:
-        """Return the hidden states of `input_ids` (B, L); masked tokens are not looked at."""
-        if not input_ids.is_cuda:
-            return self._plain(input_ids, attention_mask)
+    def __call__(self, input_ids: Tensor, attention_mask: Tensor, **_: object) -> ModelOutput:
+        """Return what the encoder says to `input_ids` (1, L), until it is asked again."""
+        if not input_ids.is_cuda or len(input_ids) > 1:
+            said: ModelOutput = self._plain(input_ids, attention_mask)
+            return said
         place = self.place(input_ids)
         if self.tape is None or self.tape.place != place:
             self.tape = None  # its memory first
-            self.tape = _Tape(place, self._plain, input_ids, attention_mask)
-        return BaseModelOutput(self.tape.play(input_ids, attention_mask))
+            self.tape = _Tape(place, self._work, input_ids, attention_mask)
+        return self.tape.play(input_ids, attention_mask)
 
     def place(self, input_ids: Tensor) -> Place:
         """Return what a recording holds for: it reads weights where they lay."""
@@ -62,7 +74,8 @@ class Recorded:
 class _Tape:
     """One recording, and the memory that it reads from and writes to."""
 
-    def __init__(self, place: Place, work: Any, ids: Tensor, mask: Tensor) -> None:  # noqa: ANN401
+    @torch.no_grad()
+    def __init__(self, place: Place, work: Work, ids: Tensor, mask: Tensor) -> None:
         self.place = place
         self._given = ids.clone(), mask.clone()
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -73,11 +86,10 @@ class _Tape:
         self._graph = torch.cuda.CUDAGraph()
         # Other threads go on meanwhile: a clip's noise is drawn beside, frames are copied out.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._made = work(*self._given).last_hidden_state
+            self._made = work(*self._given)
 
-    def play(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def play(self, ids: Tensor, mask: Tensor) -> ModelOutput:
         for held, given in zip(self._given, (ids, mask), strict=True):
             held.copy_(given)
         self._graph.replay()
-        made: Tensor = self._made.clone()
-        return made
+        return self._made

@@ -94,16 +94,24 @@ def rotate_reals(transformer: ZImageTransformer2DModel) -> None:
 
 @torch.no_grad()
 def read_words(
-    encoder: Qwen3Model, input_ids: Tensor, attention_mask: Tensor, **_: object
+    encoder: Qwen3Model,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    *,
+    whole: bool = False,
+    **_: object,
 ) -> BaseModelOutput:
-    """Return the hidden states before the last layer, as second to last; zeros for padding.
+    """Return the hidden states before the last layer, as second to last; of padding, anything.
 
     Args:
         encoder: Qwen3.
         input_ids: (B, L), padded behind.
         attention_mask: (B, L), true for tokens.
+        whole: over all L, so that a card need not say how many tokens there are.
     """
-    length = -(-int(attention_mask.sum(1).max()) // BUCKET) * BUCKET
+    length = input_ids.shape[1]
+    if not whole:
+        length = -(-int(attention_mask.sum(1).max()) // BUCKET) * BUCKET
     words = encoder.embed_tokens(input_ids[:, :length])
     angles = encoder.rotary_emb(words, torch.arange(words.shape[1], device=words.device)[None])
     for layer in encoder.layers[:-1]:
