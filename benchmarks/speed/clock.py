@@ -89,7 +89,7 @@ def to_first_step(pipe: Any, work: Callable[[], object]) -> float:  # noqa: ANN4
 def of_picture(pipe: Any) -> dict[str, Any]:  # noqa: ANN401  (a pipeline of diffusers)
     """Return the networks of a picture by the stage that each begins."""
     return {
-        "words": pipe.text_encoder.embed_tokens,
+        "words": pipe.text_encoder,
         "steps": pipe.transformer.t_embedder,
         "decoding": pipe.vae.decoder,
     }
