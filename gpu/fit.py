@@ -150,14 +150,15 @@ def _offload_groups(pipe: DiffusionPipeline, device: str) -> None:
     """
     import torch
 
-    from gpu.locked import hold, parameters
+    from gpu.locked import fits, hold, parameters
 
     moved = parameters(part for name, part in pipe.components.items() if name != "vae")
-    pipe.locked = hold(moved) if device == "cuda" else []
+    locks = device == "cuda" and fits(moved)
+    pipe.locked = hold(moved) if locks else []
     pipe.enable_group_offload(
         onload_device=torch.device(device),
         offload_type="leaf_level",
-        use_stream=device == "cuda" and all(block.locked for block in pipe.locked),
+        use_stream=locks and all(block.locked for block in pipe.locked),
         exclude_modules=["vae"],
     )
 

@@ -9,10 +9,14 @@ from typing import Any
 
 import torch
 
+from gpu.device import usable_ram
+
 ALIGNED = 256
 """Bytes."""
 BLOCK = 1 << 30
 """Bytes that `hold` takes at once: what moves into a block is in memory twice meanwhile."""
+SHARE = 0.8
+"""Of main memory that may be locked: a larger model stays mapped from its files, and runs so."""
 
 
 class Locked:
@@ -66,6 +70,11 @@ class Locked:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def fits(tensors: Iterable[torch.Tensor]) -> bool:
+    """Return whether this machine has main memory in which to lock `tensors`."""
+    return room_for(tensors) <= SHARE * usable_ram()
 
 
 def hold(tensors: Iterable[torch.Tensor]) -> list[Locked]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gpu.locked import hold, parameters
+from gpu.locked import fits, hold, parameters
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -26,8 +26,9 @@ def take_turns(pipe: DiffusionPipeline, device: str) -> None:
         MemoryError: where there is not so much main memory.
     """
     networks = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
-    for network in networks:
-        vars(network)["to"] = Waiting(network, networks)
+    if fits(parameters(networks)):
+        for network in networks:
+            vars(network)["to"] = Waiting(network, networks)
     pipe.enable_model_cpu_offload(device=device)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from gpu import locked
 from gpu.fit import Fit
 from gpu.image import PictureRequest, draw
 from gpu.locked import hold
-from gpu.turns import Waiting, _Weight
+from gpu.turns import Waiting, _Weight, take_turns
 from gpu.weights import Weights, load
 from tests.lora_data import on, write
 
@@ -86,6 +87,20 @@ def test_as_one_comes_all_others_go(monkeypatch):
         vars(one)["to"] = Waiting(one, networks)
     networks[1].to("meta")
     assert went == [(0, "cpu"), (2, "cpu"), (1, "meta")]
+
+
+@pytest.mark.parametrize(("memory", "ours"), [(20_000, True), (2_000, False)])
+def test_memory_that_is_not_there_is_not_locked(monkeypatch, memory, ours):
+    """Weights mapped from a file, on a machine that has not room for them, stay mapped."""
+    monkeypatch.setattr(locked, "usable_ram", lambda: memory)
+    part, told = network(), []
+    components = {"transformer": part, "tokenizer": "none"}
+    pipe = SimpleNamespace(
+        components=components, enable_model_cpu_offload=lambda device: told.append(device)
+    )
+    take_turns(pipe, "cpu")
+    assert isinstance(part.to, Waiting) == ours
+    assert told == ["cpu"]
 
 
 @pytest.mark.slow
