@@ -30,8 +30,8 @@ MEASURED = """Seconds a step (two forwards where a model has guidance) and the m
 of full-size models with random weights on {device} under a cap; nothing is compiled. Of
 caps that fit a model alike the smallest was run.
 Weights lie on the card whole, or come in by networks or by layers. By networks one expert of A14B
-makes room for the other between two steps: 0.6 s; where the step has 43 s, it was measured before
-networks waited in locked memory, and is 18 of them.
+makes room for the other between two steps, in under a second; where the step has 43 s, it was
+measured before networks waited in locked memory, and is 18 of them.
 """
 
 WAYS = {"none": "whole", "model": "by networks", "group": "by layers"}

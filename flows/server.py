@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from catalogs.durable import locked
@@ -150,12 +150,15 @@ def serve(port: int, host: str = LOOPBACK) -> None:
     home = Path(PREFECT_HOME.value())
     home.mkdir(parents=True, exist_ok=True)
 
-    class OneByOne(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            with locked(home / "keyreel.lock", fcntl.LOCK_EX):
-                await super().startup(sockets)
+    with ExitStack() as turn:  # begun before uvicorn hears signals: who waits can be ended
 
-    OneByOne(uvicorn.Config(app, factory=True, host=host, port=port, log_level="error")).run()
+        class OneByOne(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                turn.close()
+
+        turn.enter_context(locked(home / "keyreel.lock", fcntl.LOCK_EX))
+        OneByOne(uvicorn.Config(app, factory=True, host=host, port=port, log_level="error")).run()
 
 
 if __name__ == "__main__":

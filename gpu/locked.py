@@ -32,8 +32,11 @@ class Locked:
         MemoryError: where there is not so much memory at all.
     """
 
+    held = 0
+    """Bytes of all blocks together."""
+
     def __init__(self, size: int) -> None:
-        self.locked = False
+        self.locked, self.bytes = False, torch.empty(0, dtype=torch.uint8)
         try:
             self._map = mmap.mmap(-1, size)
         except OSError as error:
@@ -42,6 +45,7 @@ class Locked:
             self._map.madvise(mmap.MADV_HUGEPAGE)  # 500 times fewer pages to lock
         self.bytes = torch.frombuffer(self._map, dtype=torch.uint8)
         self.bytes.zero_()  # all cores touch the pages first: the driver would, with one
+        Locked.held += size
         self.locked = _lock(self.bytes)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -49,7 +53,9 @@ class Locked:
         begin = 0
         for tensor in tensors:
             place = self.bytes[begin : begin + tensor.nbytes]
-            here = place.view(tensor.dtype).view(tensor.shape)
+            # In its own order: a decoder whose channels are not last is another form to a compiler.
+            order = torch.empty_like(tensor.as_subclass(torch.Tensor), device="meta").stride()
+            here = place.view(tensor.dtype).as_strided(tensor.shape, order)
             tensor.data = here.copy_(tensor, non_blocking=True)
             begin += aligned(tensor.nbytes)
         if torch.cuda.is_available():
@@ -60,6 +66,7 @@ class Locked:
         if self.locked:
             _driver().cudaHostUnregister(self.bytes.data_ptr())
         self.locked = False
+        Locked.held -= len(self.bytes)
         self.bytes = torch.empty(0, dtype=torch.uint8)  # the last view to go frees the map
 
     def __del__(self) -> None:
@@ -73,8 +80,8 @@ class Locked:
 
 
 def fits(tensors: Iterable[torch.Tensor]) -> bool:
-    """Return whether this machine has main memory in which to lock `tensors`."""
-    return room_for(tensors) <= SHARE * usable_ram()
+    """Return whether this machine has main memory in which to lock `tensors`, beside what is."""
+    return Locked.held + room_for(tensors) <= SHARE * usable_ram()
 
 
 def hold(tensors: Iterable[torch.Tensor]) -> list[Locked]:

@@ -196,7 +196,9 @@ class Weights:
             before = self._bytes()
             self._parking.clear()
             self._drop(until=0.0, park=False)
-            return before - self._bytes()
+            freed = before - self._bytes()
+        gc.collect()  # weights that failed to load hang in the traceback of that
+        return freed
 
     def holds(self, fingerprint: str) -> bool:
         """Say whether weights of this fingerprint are loaded."""

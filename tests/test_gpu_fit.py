@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -288,3 +289,21 @@ def test_other_errors_are_not_hidden(cache, tiny_clip):
 
     with pytest.raises(RuntimeError, match="multiplied"):
         fitted(tiny_clip, cache, (64, 64), broken, lambda _: None)
+
+
+def test_weights_that_failed_to_load_are_gone_before_less_is_tried(tiny_clip):
+    """Half of a model of 60 GB would lie beside the next one."""
+    half, alive = [], []
+
+    def load(spec):
+        alive.extend(one() is not None for one in half)
+        if spec.fit.offload == "none":
+            network = torch.nn.Linear(2, 2)
+            network.itself = [network]  # as hooks make modules refer to each other
+            half.append(weakref.ref(network))
+            raise MemoryError
+        return SimpleNamespace()
+
+    weights = Weights(1, load=load, weigh=lambda _: 1)
+    assert fitted(tiny_clip, weights, (1,), lambda _: "made", lambda _: None) == "made"
+    assert alive == [False]

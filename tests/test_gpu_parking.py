@@ -175,9 +175,12 @@ def test_weights_leave_a_card_and_come_back(mini_picture):
     spec = replace(mini_picture, device="cuda")
     before = torch.cuda.memory_allocated()
     pipe = load(spec)
+    pipe.vae.decoder.to(memory_format=torch.channels_last)
+    strides = [tensor.stride() for tensor in pipe.vae.decoder.parameters()]
     first = {name: tensor.cpu() for name, tensor in pipe.transformer.state_dict().items()}
     spots = Parking()
     assert spots.put(spec, pipe)
     assert torch.cuda.memory_allocated() == before
     spots.take(spec)
     assert all(pipe.transformer.state_dict()[name].cpu().equal(was) for name, was in first.items())
+    assert [tensor.stride() for tensor in pipe.vae.decoder.parameters()] == strides

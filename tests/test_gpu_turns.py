@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import torch
 from gpu import locked
 from gpu.fit import Fit
 from gpu.image import PictureRequest, draw
-from gpu.locked import hold
+from gpu.locked import SHARE, Locked, fits, hold
 from gpu.turns import Waiting, _Weight, take_turns
 from gpu.weights import Weights, load
 from tests.lora_data import on, write
@@ -92,7 +93,7 @@ def test_as_one_comes_all_others_go(monkeypatch):
 @pytest.mark.parametrize(("memory", "ours"), [(20_000, True), (2_000, False)])
 def test_memory_that_is_not_there_is_not_locked(monkeypatch, memory, ours):
     """Weights mapped from a file, on a machine that has not room for them, stay mapped."""
-    monkeypatch.setattr(locked, "usable_ram", lambda: memory)
+    monkeypatch.setattr(locked, "usable_ram", lambda: memory + Locked.held / SHARE)
     part, told = network(), []
     components = {"transformer": part, "tokenizer": "none"}
     pipe = SimpleNamespace(
@@ -101,6 +102,61 @@ def test_memory_that_is_not_there_is_not_locked(monkeypatch, memory, ours):
     take_turns(pipe, "cpu")
     assert isinstance(part.to, Waiting) == ours
     assert told == ["cpu"]
+
+
+def test_numbers_keep_their_order_in_memory():
+    """A decoder with its channels last is one form to a compiler, and another without."""
+    last = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
+    tensors = [last.clone(), torch.randn(5, 7).t(), torch.tensor(3.0), torch.randn(0, 4)]
+    right = [tensor.clone() for tensor in tensors]
+    strides = [tensor.stride() for tensor in tensors]
+    hold(tensors)
+    assert [tensor.stride() for tensor in tensors] == strides
+    assert all(map(torch.equal, tensors, right))
+
+
+def test_all_that_is_locked_counts(monkeypatch):
+    """A second model finds less room than the first; what is given back is there again."""
+    tensors, room = [torch.zeros(512)], Locked.held + 2048
+    monkeypatch.setattr(locked, "usable_ram", lambda: room / SHARE + 1)
+    with Locked(1000):
+        assert not fits(tensors)
+    assert fits(tensors)
+
+
+def test_a_copy_that_an_adapter_replaced_is_let_go():
+    """A card would keep it for as long as the model."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    here, copy = weight.data, weight.data.clone()
+    weight.data = copy
+    one = _Weight(weight, here, copy)
+    weight.data = weight.data + 1
+    one.move(torch.device("cpu"))
+    assert one.now is here
+    assert weight.data.equal(torch.full((3,), 2.0))
+    weight.data = here
+    one.move(torch.device("cpu"))
+    assert weight.data_ptr() == here.data_ptr()
+
+
+@pytest.mark.slow
+def test_networks_take_turns_in_every_picture_and_give_all_back(mini_picture):
+    """Also in the second: diffusers hooks all on anew after each. No block outlives the weights."""
+    gc.collect()
+    before = Locked.held
+    weights, spec = Weights(4), replace(mini_picture, fit=Fit("model"))
+    asked = PictureRequest(spec, "red mug", 64, 64, steps=1, seed=7, max_tokens=128)
+    first = draw(asked, weights).tobytes()
+    with weights.lease(spec) as pipe:
+        ways = [part.to for part in (pipe.text_encoder, pipe.transformer, pipe.vae)]
+    assert all(isinstance(way, Waiting) for way in ways)
+    assert draw(asked, weights).tobytes() == first
+    with weights.lease(spec) as pipe:
+        assert [part.to for part in (pipe.text_encoder, pipe.transformer, pipe.vae)] == ways
+    assert Locked.held > before
+    del pipe, ways
+    weights.release_all()
+    assert Locked.held == before
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ One recording serves all prompts, since they are padded to as many tokens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,10 +29,9 @@ Work = Callable[[Tensor, Tensor], ModelOutput]
 def record(pipe: DiffusionPipeline) -> None:
     """Let the text encoder of a compiled `pipe`, which stays on its card, play back what it did."""
     encoder = pipe.text_encoder
-    if type(encoder).__name__ == "UMT5EncoderModel":
-        encoder.forward = Recorded(encoder, encoder.forward)
-    elif getattr(encoder.forward, "func", None) is read_words:
-        encoder.forward = Recorded(encoder, partial(read_words, encoder, whole=True))
+    compiled = getattr(encoder.forward, "func", None) is read_words
+    if compiled or type(encoder).__name__ == "UMT5EncoderModel":
+        encoder.forward = Recorded(encoder)
 
 
 def forget(pipe: DiffusionPipeline) -> None:
@@ -48,22 +46,21 @@ class Recorded:
 
     Args:
         encoder: on a card, a prompt at a time is played back; else it answers as it did.
-        work: what is recorded.
     """
 
-    def __init__(self, encoder: torch.nn.Module, work: Work) -> None:
-        self._encoder, self._plain, self._work = encoder, encoder.forward, work
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        self._encoder, self.work = encoder, encoder.forward
         self.tape: _Tape | None = None
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, **_: object) -> ModelOutput:
         """Return what the encoder says to `input_ids` (1, L), until it is asked again."""
         if not input_ids.is_cuda or len(input_ids) > 1:
-            said: ModelOutput = self._plain(input_ids, attention_mask)
+            said: ModelOutput = self.work(input_ids, attention_mask)
             return said
         place = self.place(input_ids)
         if self.tape is None or self.tape.place != place:
             self.tape = None  # its memory first
-            self.tape = _Tape(place, self._work, input_ids, attention_mask)
+            self.tape = _Tape(place, self.work, input_ids, attention_mask)
         return self.tape.play(input_ids, attention_mask)
 
     def place(self, input_ids: Tensor) -> Place:
@@ -85,7 +82,7 @@ class _Tape:
         torch.cuda.current_stream().wait_stream(beside)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads go on meanwhile: a clip's noise is drawn beside, frames are copied out.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self._graph, stream=beside, capture_error_mode="thread_local"):
             self._made = work(*self._given)
 
     def play(self, ids: Tensor, mask: Tensor) -> ModelOutput:

@@ -4,8 +4,8 @@ The same formulas as in diffusers and transformers; only the order of rounding d
 
 - Rotation as (x0 + i·x1)(cos + i·sin) over real pairs: complex numbers are not compiled, and cost
   two passes over (tokens, channels) in float32 and two more to come back.
-- The text encoder up to the layer that is read, over the prompt's own tokens in place of 512, with
-  a causal mask alone: behind a prompt there is only padding, which no earlier token sees.
+- The text encoder up to the layer that is read, with a causal mask alone: behind a prompt there is
+  only padding, which no earlier token sees. So the card is asked for no count of tokens.
 - The decoder's weights with channels last, as tensor cores read them: faster where it is compiled,
   slower where it is not (142 ms in place of 91).
 
@@ -21,7 +21,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.transformers.transformer_z_image import ZSingleStreamAttnProcessor
 from torch import Tensor
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from diffusers import ZImagePipeline, ZImageTransformer2DModel
     from diffusers.models.attention_processor import Attention
     from transformers import Qwen3Model
-
-BUCKET = 32
-"""Tokens that a prompt's length is rounded up to, as the transformer does after it."""
 
 
 def make_fusible(pipe: ZImagePipeline) -> None:
@@ -94,27 +90,17 @@ def rotate_reals(transformer: ZImageTransformer2DModel) -> None:
 
 @torch.no_grad()
 def read_words(
-    encoder: Qwen3Model,
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    *,
-    whole: bool = False,
-    **_: object,
+    encoder: Qwen3Model, input_ids: Tensor, attention_mask: Tensor, **_: object
 ) -> BaseModelOutput:
     """Return the hidden states before the last layer, as second to last; of padding, anything.
 
     Args:
         encoder: Qwen3.
         input_ids: (B, L), padded behind.
-        attention_mask: (B, L), true for tokens.
-        whole: over all L, so that a card need not say how many tokens there are.
+        attention_mask: (B, L); not looked at.
     """
-    length = input_ids.shape[1]
-    if not whole:
-        length = -(-int(attention_mask.sum(1).max()) // BUCKET) * BUCKET
-    words = encoder.embed_tokens(input_ids[:, :length])
+    words = encoder.embed_tokens(input_ids)
     angles = encoder.rotary_emb(words, torch.arange(words.shape[1], device=words.device)[None])
     for layer in encoder.layers[:-1]:
         words = layer(words, attention_mask=None, position_embeddings=angles)
-    words = F.pad(words, (0, 0, 0, input_ids.shape[1] - words.shape[1]))
     return BaseModelOutput(hidden_states=(words, None))
