@@ -8,6 +8,7 @@ from PIL import Image
 from catalogs.node import Address, Node
 from configs.campaign import Focus, Product
 from configs.errors import BadPlan, Interrupted
+from gpu.device import usable_ram
 from tasks.keyframe import STAGE
 from tasks.stage import Photo
 
@@ -104,7 +105,8 @@ def test_a_node_becomes_a_png(node, studio, picture_model, tmp_path):
         assert image.info == {}
     assert made.facts["device"]
     assert made.facts["threads"] >= 1
-    assert 1e8 < made.facts["peak_bytes"] < 2.5e9
+    # Bytes, not KiB or pages: of this whole process, whatever other tests it ran before.
+    assert 1e8 < made.facts["peak_bytes"] < usable_ram()
     assert made.seconds > made.facts["load_seconds"] >= 0
 
 
