@@ -153,12 +153,22 @@ class Chromium:
 
     def click(self, selector: str) -> None:
         """Press the left button in the middle of the first element that matches."""
-        element = f"document.querySelector({json.dumps(selector)})"
-        self.value(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        box = self.value(f"{element}.getBoundingClientRect().toJSON()")
+        box = self._at_rest(f"document.querySelector({json.dumps(selector)})")
         where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
+
+    def _at_rest(self, element: str) -> dict[str, float]:
+        """Scroll an element into view; return its box once pictures above push it no more."""
+        self.until("document.readyState === 'complete'", 30)
+        box = None
+        for _ in range(100):
+            self.value(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+            before, box = box, self.value(f"{element}.getBoundingClientRect().toJSON()")
+            if box == before:
+                return box
+            time.sleep(0.1)
+        raise TimeoutError(f"never at rest: {element}")
 
     def picture(self, target: Path, *, whole: bool = True) -> Path:
         """Write a PNG of the page."""

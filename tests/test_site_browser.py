@@ -85,7 +85,7 @@ def test_chosen_assets_are_compared(browser, site):
     browser.click(".item:nth-child(1) input")
     browser.click(".item:nth-child(2) input")
     browser.click("form[action='/compare'] button")
-    browser.until("location.pathname === '/compare'")
+    browser.until("location.pathname === '/compare' && document.readyState === 'complete'")
     assert browser.value("document.querySelectorAll('.beside figure').length") == 2
 
 
@@ -155,9 +155,7 @@ def test_a_zip_is_packed_and_taken_away(browser, site, tmp_path):
     address, week, _ = site
     browser.open(f"{address}/runs/{week.run.id}")
     browser.click("form[action='/packages/spring'] button")
-    # All of the new page: a click aimed while it is laid out may fall beside what it is meant for.
-    shown = "document.readyState === 'complete' && document.querySelector('.zips a') !== null"
-    browser.until(shown, 30)
+    browser.until("document.querySelector('.zips a') !== null", 30)
     browser.ask("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.click(".zips a[href$='spring-douyin.zip']")
     taken, end = tmp_path / "spring-douyin.zip", time.monotonic() + 60
