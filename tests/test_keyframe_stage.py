@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from PIL import Image
 
@@ -108,6 +111,26 @@ def test_a_node_becomes_a_png(node, studio, picture_model, tmp_path):
     # Bytes, not KiB or pages: of this whole process, whatever other tests it ran before.
     assert 1e8 < made.facts["peak_bytes"] < usable_ram()
     assert made.seconds > made.facts["load_seconds"] >= 0
+
+
+@pytest.mark.slow
+def test_a_picture_takes_little_memory(mini_picture):
+    """In a process of its own, which other tests' models have not made larger."""
+    code = """
+import sys
+from pathlib import Path
+from gpu.device import peak_bytes
+from gpu.image import PictureRequest, draw
+from gpu.weights import Weights, WeightsSpec
+spec = WeightsSpec(Path(sys.argv[1]), "ZImagePipeline", "mini-picture", "bfloat16", "cpu")
+draw(PictureRequest(spec, "red mug", 64, 64, steps=1, seed=7, max_tokens=128), Weights(4))
+print(peak_bytes("cpu"))
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code, mini_picture.folder],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert 1e8 < int(said.stdout) < 2.5e9
 
 
 def test_the_same_node_gives_the_same_bytes(node, studio, picture_model, tmp_path):

@@ -158,7 +158,7 @@ def test_a_zip_is_packed_and_taken_away(browser, site, tmp_path):
     browser.until("document.querySelector('.zips a') !== null", 30)
     browser.ask("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.click(".zips a[href$='spring-douyin.zip']")
-    taken, end = tmp_path / "spring-douyin.zip", time.monotonic() + 60
+    taken, end = tmp_path / "spring-douyin.zip", time.monotonic() + 20
     while not taken.exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert taken.read_bytes() == (week.home.packages / "spring/spring-douyin.zip").read_bytes()
